@@ -1,0 +1,1 @@
+//! Fetches other major versions into the cache.
