@@ -1,0 +1,486 @@
+//! What exists: relations, columns, constraints, indexes, dependents, sizes and the server they live on.
+//!
+//! One type serves as *physical* catalog (what introspection saw, our scaffolding included) and as *logical*
+//! catalog (what the user would see once everything in flight is contracted). [`crate::effect::Effect`] is the
+//! only thing that changes one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::pg::version::Version;
+use crate::sql::ident::{Ident, Name};
+
+/// A snapshot of a database's schema, as far as planning needs it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Catalog {
+    /// The server and what our role may do on it.
+    pub server: Server,
+    /// Schemas that are not PostgreSQL's own.
+    pub schemas: BTreeSet<Ident>,
+    /// Tables, partitioned tables, views, materialized views, foreign tables. Indexes and sequences are apart.
+    pub relations: BTreeMap<Name, Relation>,
+    /// Sequences, owned or not.
+    pub sequences: BTreeMap<Name, Sequence>,
+    /// Enums, domains, composites and ranges made by users.
+    pub types: BTreeMap<Name, Type>,
+    /// Functions and procedures outside `pg_catalog` and `information_schema`.
+    pub functions: BTreeSet<Function>,
+    /// Every function name in `pg_catalog`, with the worst volatility of its overloads.
+    pub builtin_volatility: BTreeMap<Ident, Volatility>,
+    /// Installed extensions.
+    pub extensions: BTreeSet<Ident>,
+    /// Set once a statement ran whose effects cannot be known; says which. Nothing after it can be planned.
+    pub unknown_since: Option<String>,
+}
+
+/// The server and the session's rights on it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Server {
+    /// `server_version_num`.
+    pub version: Version,
+    /// Schemas searched for unqualified names, `$user` resolved, missing ones removed.
+    pub search_path: Vec<Ident>,
+    /// `current_user`.
+    pub role: Ident,
+    /// The role may `SET session_replication_role` (superuser, or granted on 15 and later).
+    pub may_skip_triggers: bool,
+}
+
+/// `pg_class.relkind`, for what lives in [`Catalog::relations`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RelationKind {
+    /// `r`
+    Table,
+    /// `p`
+    PartitionedTable,
+    /// `v`
+    View,
+    /// `m`
+    MaterializedView,
+    /// `f`
+    ForeignTable,
+    /// `c`: a free-standing composite type
+    CompositeType,
+}
+
+/// A table or something that is queried like one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Relation {
+    /// Name.
+    pub name: Name,
+    /// `pg_class.oid`; 0 when it does not exist yet.
+    pub oid: u32,
+    /// What it is.
+    pub kind: RelationKind,
+    /// Owning role.
+    pub owner: Ident,
+    /// `pg_class.relpersistence = 'u'`.
+    pub unlogged: bool,
+    /// Estimated rows: `reltuples`, or pages times a guess when never analysed; partitions summed.
+    pub rows: u64,
+    /// Heap size in bytes, TOAST included, indexes not; partitions summed.
+    pub bytes: u64,
+    /// Total size of the indexes in bytes; partitions summed.
+    pub index_bytes: u64,
+    /// Live columns in attribute order.
+    pub columns: Vec<Column>,
+    /// Constraints of `pg_constraint`, NOT NULL ones (18+) excepted: those are [`Column::not_null`].
+    pub constraints: Vec<Constraint>,
+    /// Indexes, those behind constraints included.
+    pub indexes: Vec<Index>,
+    /// Triggers that are not internal.
+    pub triggers: Vec<Trigger>,
+    /// Row level security is enabled.
+    pub row_security: bool,
+    /// Parent, if this is a partition.
+    pub partition_of: Option<Name>,
+    /// Columns used by the partition key (also inside expressions), if partitioned.
+    pub partition_key: Vec<Ident>,
+    /// Direct partitions.
+    pub partitions: Vec<Name>,
+    /// Parent tables by plain inheritance, or children present: such tables are refused by most kinds.
+    pub inherits: bool,
+    /// Objects that depend on the table or on one of its columns and do not vanish with a mere ALTER.
+    pub dependents: Vec<Dependent>,
+    /// Set on tables made by a planned statement of the same file: empty, seen by nobody, locks cost nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub new_here: bool,
+}
+
+/// A column.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Column {
+    /// Name.
+    pub name: Ident,
+    /// `format_type(atttypid, atttypmod)`; as written, for columns that do not exist yet.
+    pub data_type: String,
+    /// NOT NULL, if it is.
+    pub not_null: Option<NotNull>,
+    /// Default expression: `pg_get_expr`, or as written.
+    pub default: Option<String>,
+    /// `GENERATED … AS IDENTITY`.
+    pub identity: Option<Identity>,
+    /// `GENERATED ALWAYS AS (…)`.
+    pub generated: Option<Generated>,
+    /// Added by a planned statement of the same file: old code never names it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub new_here: bool,
+}
+
+/// A NOT NULL marking.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotNull {
+    /// Constraint name, on 18 and later.
+    pub name: Option<Ident>,
+    /// False only for `NOT NULL … NOT VALID` (18+).
+    pub valid: bool,
+}
+
+/// `pg_attribute.attidentity`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Identity {
+    /// `a`
+    Always,
+    /// `d`
+    ByDefault,
+}
+
+/// `pg_attribute.attgenerated`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Generated {
+    /// `s`
+    Stored,
+    /// `v` (18+)
+    Virtual,
+}
+
+/// A constraint other than NOT NULL.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Constraint {
+    /// Name.
+    pub name: Ident,
+    /// What it is, with what only that sort has.
+    pub kind: ConstraintKind,
+    /// Constrained columns in `conkey` order; empty for a CHECK over no column.
+    pub columns: Vec<Ident>,
+    /// `pg_get_constraintdef`, or as written after `CONSTRAINT name`.
+    pub definition: String,
+    /// `convalidated`.
+    pub validated: bool,
+    /// `condeferrable`.
+    pub deferrable: bool,
+    /// Inherited from a parent's constraint (`coninhcount > 0` or `conparentid <> 0`).
+    pub inherited: bool,
+}
+
+/// `pg_constraint.contype`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConstraintKind {
+    /// `c`
+    Check,
+    /// `p`, with its index
+    PrimaryKey,
+    /// `u`, with its index
+    Unique,
+    /// `f`
+    ForeignKey {
+        /// Referenced table.
+        table: Name,
+        /// Referenced columns in `confkey` order.
+        columns: Vec<Ident>,
+    },
+    /// `x`
+    Exclude,
+    /// `t`
+    Trigger,
+}
+
+/// An index.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Index {
+    /// Name; its schema is the table's.
+    pub name: Ident,
+    /// Key columns in order; `None` where the key is an expression.
+    pub columns: Vec<Option<Ident>>,
+    /// INCLUDE columns.
+    pub include: Vec<Ident>,
+    /// Every column used anywhere: keys, INCLUDE, expressions, predicate.
+    pub uses: BTreeSet<Ident>,
+    /// `indisunique`
+    pub unique: bool,
+    /// `indisprimary`
+    pub primary: bool,
+    /// `indisexclusion`
+    pub exclusion: bool,
+    /// Has a WHERE clause.
+    pub partial: bool,
+    /// `indimmediate`; false for a deferrable constraint's index.
+    pub immediate: bool,
+    /// `indisvalid`
+    pub valid: bool,
+    /// Stands behind this constraint of the same table.
+    pub constraint: Option<Ident>,
+    /// Attached to an index of the partitioned parent.
+    pub inherited: bool,
+    /// `pg_get_indexdef`, or as written.
+    pub definition: String,
+}
+
+/// A trigger.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trigger {
+    /// Name.
+    pub name: Ident,
+    /// FOR EACH ROW (otherwise FOR EACH STATEMENT).
+    pub row: bool,
+    /// Fires before the event (otherwise after or instead of).
+    pub before: bool,
+    /// Fires on UPDATE (INSERT, DELETE and TRUNCATE likewise).
+    pub on: Vec<TriggerEvent>,
+    /// Columns of `UPDATE OF`.
+    pub update_of: Vec<Ident>,
+    /// Uses a transition table.
+    pub transition_table: bool,
+    /// `tgenabled`: fires in ordinary sessions.
+    pub enabled: bool,
+    /// `pg_get_triggerdef`, or as written.
+    pub definition: String,
+}
+
+/// What a trigger fires on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TriggerEvent {
+    /// INSERT
+    Insert,
+    /// UPDATE
+    Update,
+    /// DELETE
+    Delete,
+    /// TRUNCATE
+    Truncate,
+}
+
+/// Something that stands in the way of dropping a column or table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Dependent {
+    /// The column it depends on; `None` for the table as a whole.
+    pub column: Option<Ident>,
+    /// What sort of object it is.
+    pub kind: DependentKind,
+    /// `pg_describe_object`, for people.
+    pub description: String,
+    /// `deptype` is auto or internal: DROP COLUMN removes it silently (index, default, own constraint, sequence).
+    pub automatic: bool,
+}
+
+/// Sorts of dependents that planning tells apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DependentKind {
+    /// View or materialized view (through its rewrite rule).
+    View,
+    /// Row level security policy.
+    Policy,
+    /// Trigger with UPDATE OF or WHEN.
+    Trigger,
+    /// Another, generated column.
+    GeneratedColumn,
+    /// SQL-standard function body.
+    Function,
+    /// Foreign key of another table that references this one.
+    ForeignKey,
+    /// Publication column list or membership.
+    Publication,
+    /// Extended statistics object.
+    Statistics,
+    /// Anything else.
+    Other,
+}
+
+/// A sequence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sequence {
+    /// Name.
+    pub name: Name,
+    /// The column that owns it (OWNED BY or identity).
+    pub owned_by: Option<(Name, Ident)>,
+}
+
+/// A user's type.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Type {
+    /// Name.
+    pub name: Name,
+    /// What it is.
+    pub kind: TypeKind,
+}
+
+/// `pg_type.typtype`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TypeKind {
+    /// Enum with its labels in order.
+    Enum(Vec<String>),
+    /// Domain; a column of it is scanned or rewritten where it has constraints (NOT NULL or CHECK).
+    Domain {
+        /// Has NOT NULL or CHECK.
+        constrained: bool,
+        /// Has a DEFAULT of its own.
+        default: bool,
+    },
+    /// Composite, range, multirange, base.
+    Other,
+}
+
+/// A function or procedure.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Function {
+    /// Name.
+    pub name: Name,
+    /// Identity arguments as in `pg_get_function_identity_arguments`; empty text for those not yet created.
+    pub arguments: String,
+    /// `provolatile`.
+    pub volatility: Volatility,
+}
+
+/// How an expression's result may vary. Ordered from best to worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Volatility {
+    /// Same arguments, same result, for ever.
+    Immutable,
+    /// Same result within one statement (`now()`).
+    Stable,
+    /// May differ on every call (`random()`, `nextval()`, `clock_timestamp()`).
+    Volatile,
+}
+
+impl Catalog {
+    /// Finds a relation by a name as written: qualified, or the first match on the search path.
+    pub fn resolve(&self, schema: Option<&Ident>, name: &Ident) -> Option<&Relation> {
+        match schema {
+            Some(schema) => self.relations.get(&Name { schema: schema.clone(), name: name.clone() }),
+            None => {
+                self.server.search_path.iter().find_map(|schema| {
+                    self.relations.get(&Name { schema: schema.clone(), name: name.clone() })
+                })
+            }
+        }
+    }
+
+    /// Where an unqualified new object goes: the first schema of the search path.
+    pub fn creation_schema(&self) -> Ident {
+        self.server.search_path.first().cloned().unwrap_or_else(|| Ident::new("public"))
+    }
+
+    /// The relation, or `None`.
+    pub fn relation(&self, name: &Name) -> Option<&Relation> {
+        self.relations.get(name)
+    }
+
+    /// The table that has this index, with the index.
+    pub fn index(&self, name: &Name) -> Option<(&Relation, &Index)> {
+        self.relations
+            .values()
+            .filter(|relation| relation.name.schema == name.schema)
+            .find_map(|relation| relation.index(&name.name).map(|index| (relation, index)))
+    }
+
+    /// The table and every partition below it that holds rows (the table itself when it is not partitioned).
+    pub fn leaves(&self, name: &Name) -> Vec<&Relation> {
+        let Some(relation) = self.relations.get(name) else { return Vec::new() };
+        if relation.kind != RelationKind::PartitionedTable {
+            return vec![relation];
+        }
+        relation.partitions.iter().flat_map(|partition| self.leaves(partition)).collect()
+    }
+
+    /// Whether a relation, index or sequence of this name exists (they share one namespace in a schema).
+    pub fn relation_name_taken(&self, name: &Name) -> bool {
+        self.relations.contains_key(name) || self.sequences.contains_key(name) || self.index(name).is_some()
+    }
+
+    /// Foreign keys of other tables (or of itself) that reference `table`.
+    pub fn incoming_foreign_keys(&self, table: &Name) -> Vec<(&Relation, &Constraint)> {
+        self.relations
+            .values()
+            .flat_map(|relation| relation.constraints.iter().map(move |constraint| (relation, constraint)))
+            .filter(|(_, c)| matches!(&c.kind, ConstraintKind::ForeignKey { table: referenced, .. } if referenced == table))
+            .collect()
+    }
+}
+
+impl Relation {
+    /// A relation that does not exist yet.
+    pub fn new(name: Name, kind: RelationKind, owner: Ident) -> Self {
+        Self {
+            name,
+            oid: 0,
+            kind,
+            owner,
+            unlogged: false,
+            rows: 0,
+            bytes: 0,
+            index_bytes: 0,
+            columns: Vec::new(),
+            constraints: Vec::new(),
+            indexes: Vec::new(),
+            triggers: Vec::new(),
+            row_security: false,
+            partition_of: None,
+            partition_key: Vec::new(),
+            partitions: Vec::new(),
+            inherits: false,
+            dependents: Vec::new(),
+            new_here: true,
+        }
+    }
+
+    /// The column, or `None`.
+    pub fn column(&self, name: &Ident) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == *name)
+    }
+
+    /// The constraint, or `None`.
+    pub fn constraint(&self, name: &Ident) -> Option<&Constraint> {
+        self.constraints.iter().find(|constraint| constraint.name == *name)
+    }
+
+    /// The index, or `None`.
+    pub fn index(&self, name: &Ident) -> Option<&Index> {
+        self.indexes.iter().find(|index| index.name == *name)
+    }
+
+    /// The primary key's constraint.
+    pub fn primary_key(&self) -> Option<&Constraint> {
+        self.constraints.iter().find(|constraint| constraint.kind == ConstraintKind::PrimaryKey)
+    }
+
+    /// Keys that identify a row for keyset batches: unique, immediate, valid, total, on plain NOT NULL columns;
+    /// the primary key first.
+    pub fn row_keys(&self) -> Vec<Vec<Ident>> {
+        let mut keys: Vec<(&Index, Vec<Ident>)> = self
+            .indexes
+            .iter()
+            .filter(|index| index.unique && index.valid && index.immediate && !index.partial)
+            .filter_map(|index| {
+                index.columns.iter().cloned().collect::<Option<Vec<_>>>().map(|columns| (index, columns))
+            })
+            .filter(|(_, columns)| {
+                columns.iter().all(|name| {
+                    self.column(name).is_some_and(|column| column.not_null.as_ref().is_some_and(|n| n.valid))
+                })
+            })
+            .collect();
+        keys.sort_by(|(a, left), (b, right)| {
+            (!a.primary, left.len(), &a.name).cmp(&(!b.primary, right.len(), &b.name))
+        });
+        keys.into_iter().map(|(_, columns)| columns).collect()
+    }
+}

@@ -1,0 +1,92 @@
+//! The logical IR: what the user asked for. Made by [`crate::sql`], joined by [`crate::combine`], planned by
+//! [`crate::kind`].
+
+use std::ops::Range;
+
+use crate::diagnostic::Diagnostic;
+use crate::kind::Kind;
+use crate::kind::add_check::AddCheck;
+use crate::kind::add_column::AddColumn;
+use crate::kind::add_foreign_key::AddForeignKey;
+use crate::kind::add_unique::AddUnique;
+use crate::kind::as_written::AsWritten;
+use crate::kind::create_index::CreateIndex;
+use crate::kind::create_table::CreateTable;
+use crate::kind::drop_column::DropColumn;
+use crate::kind::drop_default::DropDefault;
+use crate::kind::drop_index::DropIndex;
+use crate::kind::drop_not_null::DropNotNull;
+use crate::kind::set_default::SetDefault;
+use crate::kind::set_not_null::SetNotNull;
+use crate::kind::update_table::UpdateTable;
+use crate::sql::directive::Directives;
+
+/// One statement of a file.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    /// Bytes of the file, without surrounding comments and the semicolon.
+    pub span: Range<usize>,
+    /// Line of `span.start`, from 1.
+    pub line: usize,
+    /// Source text of `span`.
+    pub sql: String,
+    /// Directives bound to it.
+    pub directives: Directives,
+    /// What it asks for, in the order of its subcommands; or why it is refused.
+    pub changes: Result<Vec<Change>, Diagnostic>,
+}
+
+/// One thing asked for. A closed set: a new kind is one file in `kind/`, one variant here, one arm in `sql/lower`.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// CREATE TABLE
+    CreateTable(CreateTable),
+    /// ALTER TABLE … ADD COLUMN, alone or with the UPDATE and SET NOT NULL that make it a derived column
+    AddColumn(AddColumn),
+    /// CREATE INDEX
+    CreateIndex(CreateIndex),
+    /// DROP INDEX
+    DropIndex(DropIndex),
+    /// ADD CHECK
+    AddCheck(AddCheck),
+    /// ADD FOREIGN KEY
+    AddForeignKey(AddForeignKey),
+    /// ADD UNIQUE
+    AddUnique(AddUnique),
+    /// ALTER COLUMN … SET NOT NULL
+    SetNotNull(SetNotNull),
+    /// ALTER COLUMN … DROP NOT NULL
+    DropNotNull(DropNotNull),
+    /// ALTER COLUMN … SET DEFAULT
+    SetDefault(SetDefault),
+    /// ALTER COLUMN … DROP DEFAULT
+    DropDefault(DropDefault),
+    /// UPDATE of a whole table
+    UpdateTable(UpdateTable),
+    /// DROP COLUMN
+    DropColumn(DropColumn),
+    /// Whatever is online as it stands, or was allowed
+    AsWritten(AsWritten),
+}
+
+impl Change {
+    /// The kind that plans it.
+    pub fn kind(&self) -> &dyn Kind {
+        match self {
+            Self::CreateTable(kind) => kind,
+            Self::AddColumn(kind) => kind,
+            Self::CreateIndex(kind) => kind,
+            Self::DropIndex(kind) => kind,
+            Self::AddCheck(kind) => kind,
+            Self::AddForeignKey(kind) => kind,
+            Self::AddUnique(kind) => kind,
+            Self::SetNotNull(kind) => kind,
+            Self::DropNotNull(kind) => kind,
+            Self::SetDefault(kind) => kind,
+            Self::DropDefault(kind) => kind,
+            Self::UpdateTable(kind) => kind,
+            Self::DropColumn(kind) => kind,
+            Self::AsWritten(kind) => kind,
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! What a step does to a catalog. The planner folds effects to know what the next statement meets; a resumed run
+//! folds the remaining ones to get the logical catalog; the harness folds all and compares with introspection.
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{
+    Catalog, Column, Constraint, ConstraintKind, Function, Identity, Index, NotNull, Relation, Sequence,
+    Trigger, Type,
+};
+use crate::plan::Claim;
+use crate::sql::ident::{Ident, Name};
+
+/// One change of the catalog. Objects are carried whole, so folding needs no server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// A schema appears.
+    Schema(Ident),
+    /// An extension appears (its objects are not modelled).
+    Extension(Ident),
+    /// A relation appears or is replaced.
+    Relation(Box<Relation>),
+    /// A relation goes, with its indexes, constraints, triggers and owned sequences.
+    RelationGone(Name),
+    /// A column appears at the end of a table and, where it is partitioned, of all its partitions.
+    Column {
+        /// Table.
+        table: Name,
+        /// Column.
+        column: Column,
+    },
+    /// A column goes, and with it every index and constraint that uses it.
+    ColumnGone {
+        /// Table.
+        table: Name,
+        /// Column.
+        column: Ident,
+    },
+    /// A column's default becomes this.
+    Default {
+        /// Table.
+        table: Name,
+        /// Column.
+        column: Ident,
+        /// New default; `None` removes it.
+        default: Option<String>,
+    },
+    /// A column's NOT NULL marking becomes this.
+    NotNull {
+        /// Table.
+        table: Name,
+        /// Column.
+        column: Ident,
+        /// New marking; `None` removes it.
+        not_null: Option<NotNull>,
+    },
+    /// A column becomes an identity column, or ceases to be one.
+    Identity {
+        /// Table.
+        table: Name,
+        /// Column.
+        column: Ident,
+        /// New state.
+        identity: Option<Identity>,
+    },
+    /// A constraint appears. The index behind a PRIMARY KEY or UNIQUE comes as an effect of its own.
+    Constraint {
+        /// Table.
+        table: Name,
+        /// Constraint.
+        constraint: Constraint,
+    },
+    /// A NOT VALID constraint has been validated.
+    ConstraintValidated {
+        /// Table.
+        table: Name,
+        /// Constraint.
+        constraint: Ident,
+    },
+    /// A constraint goes, with the index behind it.
+    ConstraintGone {
+        /// Table.
+        table: Name,
+        /// Constraint.
+        constraint: Ident,
+    },
+    /// An index appears, or an INVALID one becomes valid, or one gets attached to a constraint.
+    Index {
+        /// Table.
+        table: Name,
+        /// Index.
+        index: Index,
+    },
+    /// An index goes.
+    IndexGone {
+        /// Table.
+        table: Name,
+        /// Index.
+        index: Ident,
+    },
+    /// A trigger appears or is replaced.
+    Trigger {
+        /// Table.
+        table: Name,
+        /// Trigger.
+        trigger: Trigger,
+    },
+    /// A trigger goes.
+    TriggerGone {
+        /// Table.
+        table: Name,
+        /// Trigger.
+        trigger: Ident,
+    },
+    /// A function appears or is replaced.
+    Function(Function),
+    /// All functions of this name go.
+    FunctionGone(Name),
+    /// A sequence appears or changes owner.
+    Sequence(Sequence),
+    /// A sequence goes.
+    SequenceGone(Name),
+    /// A type appears or is replaced.
+    Type(Type),
+    /// A type goes.
+    TypeGone(Name),
+    /// From here on the catalog is unknown, because of this statement.
+    Unknown(String),
+}
+
+impl Effect {
+    /// Changes `catalog` as the server would. Naming an object that is not there changes nothing: the caller has
+    /// refused such a statement before.
+    pub fn apply(&self, catalog: &mut Catalog) {
+        match self {
+            Self::Schema(name) => {
+                catalog.schemas.insert(name.clone());
+            }
+            Self::Extension(name) => {
+                catalog.extensions.insert(name.clone());
+            }
+            Self::Relation(relation) => {
+                if let Some(parent) =
+                    relation.partition_of.as_ref().and_then(|p| catalog.relations.get_mut(p))
+                    && !parent.partitions.contains(&relation.name)
+                {
+                    parent.partitions.push(relation.name.clone());
+                }
+                catalog.relations.insert(relation.name.clone(), (**relation).clone());
+            }
+            Self::RelationGone(name) => {
+                if let Some(gone) = catalog.relations.remove(name)
+                    && let Some(parent) = gone.partition_of.and_then(|p| catalog.relations.get_mut(&p))
+                {
+                    parent.partitions.retain(|partition| partition != name);
+                }
+                catalog.sequences.retain(|_, s| s.owned_by.as_ref().is_none_or(|(table, _)| table != name));
+                for relation in catalog.relations.values_mut() {
+                    relation.constraints.retain(
+                        |c| !matches!(&c.kind, ConstraintKind::ForeignKey { table, .. } if table == name),
+                    );
+                }
+            }
+            Self::Column { table, column } => {
+                for_tree(catalog, table, &mut |relation| relation.columns.push(column.clone()));
+            }
+            Self::ColumnGone { table, column } => {
+                for_tree(catalog, table, &mut |relation| drop_column(relation, column));
+                catalog.sequences.retain(|_, s| {
+                    s.owned_by.as_ref().is_none_or(|owner| *owner != (table.clone(), column.clone()))
+                });
+            }
+            Self::Default { table, column, default } => {
+                for_tree(catalog, table, &mut |relation| {
+                    on_column(relation, column, |c| c.default.clone_from(default));
+                });
+            }
+            Self::NotNull { table, column, not_null } => {
+                for_tree(catalog, table, &mut |relation| {
+                    on_column(relation, column, |c| c.not_null.clone_from(not_null));
+                });
+            }
+            Self::Identity { table, column, identity } => {
+                for_tree(catalog, table, &mut |relation| {
+                    on_column(relation, column, |c| c.identity = *identity)
+                });
+            }
+            Self::Constraint { table, constraint } => {
+                // Indexes of a partitioned key get generated names in the partitions, and come as effects of their own.
+                let inherits =
+                    matches!(constraint.kind, ConstraintKind::Check | ConstraintKind::ForeignKey { .. });
+                let mut inherited = constraint.clone();
+                inherited.inherited = true;
+                let mut add = |relation: &mut Relation| {
+                    let own = relation.name == *table;
+                    relation.constraints.retain(|c| c.name != constraint.name);
+                    relation.constraints.push(if own { constraint.clone() } else { inherited.clone() });
+                };
+                if inherits {
+                    for_tree(catalog, table, &mut add);
+                } else if let Some(relation) = catalog.relations.get_mut(table) {
+                    add(relation);
+                }
+            }
+            Self::ConstraintValidated { table, constraint } => {
+                for_tree(catalog, table, &mut |relation| {
+                    for c in &mut relation.constraints {
+                        if c.name == *constraint {
+                            c.validated = true;
+                        }
+                    }
+                });
+            }
+            Self::ConstraintGone { table, constraint } => {
+                for_tree(catalog, table, &mut |relation| {
+                    relation.constraints.retain(|c| c.name != *constraint);
+                    relation.indexes.retain(|i| i.constraint.as_ref() != Some(constraint));
+                });
+            }
+            Self::Index { table, index } => {
+                if let Some(relation) = catalog.relations.get_mut(table) {
+                    relation.indexes.retain(|i| i.name != index.name);
+                    relation.indexes.push(index.clone());
+                }
+            }
+            Self::IndexGone { table, index } => {
+                if let Some(relation) = catalog.relations.get_mut(table) {
+                    relation.indexes.retain(|i| i.name != *index);
+                }
+            }
+            Self::Trigger { table, trigger } => {
+                // Row triggers of a partitioned table are cloned into its partitions; statement triggers are not.
+                let mut add = |relation: &mut Relation| {
+                    relation.triggers.retain(|t| t.name != trigger.name);
+                    relation.triggers.push(trigger.clone());
+                };
+                if trigger.row {
+                    for_tree(catalog, table, &mut add);
+                } else if let Some(relation) = catalog.relations.get_mut(table) {
+                    add(relation);
+                }
+            }
+            Self::TriggerGone { table, trigger } => {
+                for_tree(catalog, table, &mut |relation| relation.triggers.retain(|t| t.name != *trigger));
+            }
+            Self::Function(function) => {
+                catalog
+                    .functions
+                    .retain(|f| (&f.name, &f.arguments) != (&function.name, &function.arguments));
+                catalog.functions.insert(function.clone());
+            }
+            Self::FunctionGone(name) => catalog.functions.retain(|f| f.name != *name),
+            Self::Sequence(sequence) => {
+                catalog.sequences.insert(sequence.name.clone(), sequence.clone());
+            }
+            Self::SequenceGone(name) => {
+                catalog.sequences.remove(name);
+            }
+            Self::Type(kind) => {
+                catalog.types.insert(kind.name.clone(), kind.clone());
+            }
+            Self::TypeGone(name) => {
+                catalog.types.remove(name);
+            }
+            Self::Unknown(why) => {
+                catalog.unknown_since.get_or_insert_with(|| why.clone());
+            }
+        }
+    }
+}
+
+impl Effect {
+    /// What it claims against other migrations in flight. Indexes, triggers, sequences and functions claim nothing: their names
+    /// collide on the server if at all.
+    pub fn claim(&self) -> Option<Claim> {
+        let (relation, column) = match self {
+            Self::RelationGone(name) => (name, None),
+            Self::Relation(relation) => (&relation.name, None),
+            Self::Column { table, column } => (table, Some(&column.name)),
+            Self::ColumnGone { table, column }
+            | Self::Default { table, column, .. }
+            | Self::NotNull { table, column, .. }
+            | Self::Identity { table, column, .. } => (table, Some(column)),
+            Self::Constraint { table, constraint } => {
+                return constraint.columns.first().map(|column| Claim {
+                    relation: table.clone(),
+                    column: Some(column.clone()),
+                    write: false,
+                });
+            }
+            _ => return None,
+        };
+        Some(Claim { relation: relation.clone(), column: column.cloned(), write: true })
+    }
+}
+
+/// Folds many effects into a copy of `catalog`.
+pub fn fold<'a>(catalog: &Catalog, effects: impl IntoIterator<Item = &'a Effect>) -> Catalog {
+    let mut catalog = catalog.clone();
+    for effect in effects {
+        effect.apply(&mut catalog);
+    }
+    catalog
+}
+
+fn for_tree(catalog: &mut Catalog, table: &Name, change: &mut impl FnMut(&mut Relation)) {
+    let Some(relation) = catalog.relations.get_mut(table) else { return };
+    change(relation);
+    for partition in relation.partitions.clone() {
+        for_tree(catalog, &partition, change);
+    }
+}
+
+fn on_column(relation: &mut Relation, name: &Ident, change: impl FnOnce(&mut Column)) {
+    if let Some(column) = relation.columns.iter_mut().find(|column| column.name == *name) {
+        change(column);
+    }
+}
+
+fn drop_column(relation: &mut Relation, column: &Ident) {
+    relation.columns.retain(|c| c.name != *column);
+    relation.constraints.retain(|c| !c.columns.contains(column));
+    relation.indexes.retain(|index| !index.uses.contains(column));
+    relation.dependents.retain(|d| d.column.as_ref() != Some(column));
+}

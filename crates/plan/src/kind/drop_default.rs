@@ -1,0 +1,34 @@
+//! DROP DEFAULT: one short lock.
+
+use crate::diagnostic::Refusal;
+use crate::effect::Effect;
+use crate::kind::{Ctx, Kind, Online};
+use crate::plan::Facts;
+use crate::sql::ident::{Ident, Name};
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct DropDefault {
+    /// Table.
+    pub table: Name,
+    /// Column.
+    pub column: Ident,
+}
+
+impl Kind for DropDefault {
+    fn name(&self) -> &'static str {
+        "drop_default"
+    }
+
+    fn facts(&self, _ctx: &Ctx) -> Facts {
+        todo!()
+    }
+
+    fn online(&self, _ctx: &Ctx) -> Result<Online, Refusal> {
+        todo!()
+    }
+
+    fn effects(&self, _ctx: &Ctx) -> Vec<Effect> {
+        todo!()
+    }
+}

@@ -1,0 +1,1 @@
+//! Mechanisms that two or more kinds use.

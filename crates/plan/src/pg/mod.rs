@@ -1,0 +1,4 @@
+//! PostgreSQL's own facts, typed: lock modes and what they block, versions.
+
+pub mod lock;
+pub mod version;

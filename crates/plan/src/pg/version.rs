@@ -1,0 +1,48 @@
+//! Server versions and what each is the first to have.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// `server_version_num`: 150018 is 15.18.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Version(pub u32);
+
+impl Version {
+    /// The oldest major we support.
+    pub const MIN_MAJOR: u32 = 14;
+
+    /// Major version.
+    pub fn major(self) -> u32 {
+        self.0 / 10_000
+    }
+
+    /// `ALTER TABLE … ADD CONSTRAINT … NOT NULL c NOT VALID`: 18 and later.
+    /// Source: release notes 18, "Allow NOT NULL constraints to be NOT VALID".
+    pub fn not_null_not_valid(self) -> bool {
+        self.major() >= 18
+    }
+
+    /// NOT VALID foreign keys on partitioned tables: 18 and later.
+    /// Source: release notes 18.
+    pub fn partitioned_foreign_key_not_valid(self) -> bool {
+        self.major() >= 18
+    }
+
+    /// `NULLS NOT DISTINCT`: 15 and later. Source: release notes 15.
+    pub fn nulls_not_distinct(self) -> bool {
+        self.major() >= 15
+    }
+
+    /// Virtual generated columns: 18 and later. Source: release notes 18.
+    pub fn virtual_columns(self) -> bool {
+        self.major() >= 18
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0 / 10_000, self.0 % 10_000)
+    }
+}

@@ -1,0 +1,246 @@
+//! The pipeline itself: file and catalogs in, plan or diagnostics out.
+
+use sha2::{Digest, Sha256};
+
+use crate::catalog::Catalog;
+use crate::change::{Change, Statement};
+use crate::combine::combine;
+use crate::diagnostic::{Code, Diagnostic, Refusal};
+use crate::effect::{Effect, fold};
+use crate::kind::as_written::AsWritten;
+use crate::kind::{Ctx, Online};
+use crate::plan::{Action, Claim, FORMAT, Facts, Notice, Phase, Plan, Step, Write, Written};
+use crate::policy::Policy;
+use crate::{schedule, sql};
+
+/// A migration file.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// Migration name: the file name without `.sql`.
+    pub name: &'a str,
+    /// Its text.
+    pub text: &'a str,
+}
+
+/// SHA-256 of a migration's text without byte order mark and with CRLF as LF, in lower-case hex.
+pub fn checksum(text: &str) -> String {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Compiles a migration.
+///
+/// # Errors
+/// Every statement that cannot be planned, with reason and way out.
+pub fn plan(
+    source: Source,
+    logical: &Catalog,
+    physical: &Catalog,
+    policy: &Policy,
+) -> Result<Plan, Vec<Diagnostic>> {
+    let statements = combine(sql::read(source.text, logical, policy)?);
+    let mut planner = Planner {
+        logical: logical.clone(),
+        physical: physical.clone(),
+        policy,
+        steps: Vec::new(),
+        notices: Vec::new(),
+        written: Vec::new(),
+        diagnostics: Vec::new(),
+        blind: false,
+    };
+    for (index, statement) in statements.iter().enumerate() {
+        planner.statement(index, statement);
+    }
+    let Planner { mut steps, notices, written, mut diagnostics, .. } = planner;
+    schedule::order(&mut steps);
+    if diagnostics.is_empty()
+        && let Err((statement, refusal)) = schedule::check(&steps, physical)
+    {
+        diagnostics.push(locate(refusal, &statements[statement], None));
+    }
+    if !diagnostics.is_empty() {
+        return Err(diagnostics);
+    }
+    Ok(Plan {
+        format: FORMAT,
+        migration: source.name.to_owned(),
+        checksum: checksum(source.text),
+        server_version: physical.server.version,
+        search_path: physical.server.search_path.clone(),
+        claims: claims(&steps),
+        statements: written,
+        steps,
+        notices,
+    })
+}
+
+struct Planner<'a> {
+    logical: Catalog,
+    physical: Catalog,
+    policy: &'a Policy,
+    steps: Vec<Step>,
+    notices: Vec<Notice>,
+    written: Vec<Written>,
+    diagnostics: Vec<Diagnostic>,
+    /// A statement was refused whose effects are unknown: later "does not exist" refusals would be guesses.
+    blind: bool,
+}
+
+impl Planner<'_> {
+    fn statement(&mut self, index: usize, statement: &Statement) {
+        let mut kinds = Vec::new();
+        let mut facts = Facts { transaction: true, ..Facts::default() };
+        match &statement.changes {
+            Ok(changes) => {
+                for change in changes {
+                    kinds.push(change.kind().name().to_owned());
+                    merge(&mut facts, self.change(index, statement, change));
+                }
+            }
+            Err(diagnostic) => {
+                self.diagnostics.push(diagnostic.clone());
+                self.blind = true;
+            }
+        }
+        self.written.push(Written { line: statement.line, sql: statement.sql.clone(), kinds, facts });
+    }
+
+    fn change(&mut self, index: usize, statement: &Statement, change: &Change) -> Facts {
+        let ctx = Ctx {
+            logical: &self.logical,
+            physical: &self.physical,
+            policy: self.policy,
+            directives: &statement.directives,
+        };
+        let kind = change.kind();
+        let facts = kind.facts(&ctx);
+        let effects = kind.effects(&ctx);
+        let online = match &self.logical.unknown_since {
+            Some(since) => Err(Refusal::new(
+                Code::SplitFile,
+                format!("what is in the database after \"{since}\" is not known"),
+                "put what follows it into a file of its own",
+            )),
+            None => kind
+                .online(&ctx)
+                .or_else(|refusal| allowed(&ctx, statement, change, &facts, &effects, refusal)),
+        };
+        let online = online.and_then(|online| self.in_order(change, online));
+        match online {
+            Ok(online) => self.accept(index, online),
+            Err(refusal) if self.blind && refusal.code == Code::WillFail => {}
+            Err(refusal) => self.diagnostics.push(locate(refusal, statement, Some(kind.name()))),
+        }
+        self.logical = fold(&self.logical, &effects);
+        facts
+    }
+
+    fn in_order(&self, change: &Change, online: Online) -> Result<Online, Refusal> {
+        if matches!(change, Change::AsWritten(_))
+            && let Some(refusal) =
+                online.steps.iter().find_map(|step| schedule::out_of_order(step, &self.steps))
+        {
+            return Err(refusal);
+        }
+        Ok(online)
+    }
+
+    fn accept(&mut self, index: usize, online: Online) {
+        for mut step in online.steps {
+            step.statement = index;
+            if step.phase < Phase::Contract {
+                for effect in &step.provides {
+                    effect.apply(&mut self.physical);
+                }
+            }
+            self.steps.push(step);
+        }
+        self.notices.extend(online.notices.into_iter().map(|(code, message)| Notice {
+            statement: index,
+            code,
+            message,
+        }));
+    }
+}
+
+/// `-- concertina:allow CODE` turns a refusal of that code into "runs as written".
+fn allowed(
+    ctx: &Ctx,
+    statement: &Statement,
+    change: &Change,
+    facts: &Facts,
+    effects: &[Effect],
+    refusal: Refusal,
+) -> Result<Online, Refusal> {
+    if refusal.code == Code::WillFail || !statement.directives.allows(refusal.code) {
+        return Err(refusal);
+    }
+    if statement.changes.as_ref().is_ok_and(|changes| changes.len() > 1) {
+        return Err(Refusal {
+            way_out: format!(
+                "write it as a statement of its own: `allow` runs a whole statement as written. {}",
+                refusal.way_out
+            ),
+            ..refusal
+        });
+    }
+    use crate::kind::Kind;
+    AsWritten {
+        kind: change.kind().name(),
+        sql: statement.sql.clone(),
+        locks: facts.locks.clone(),
+        work: facts.work.clone(),
+        transaction: facts.transaction,
+        effects: effects.to_vec(),
+        undo: Err("it ran as written, under `allow`".to_owned()),
+    }
+    .online(ctx)
+}
+
+fn merge(facts: &mut Facts, more: Facts) {
+    for lock in more.locks {
+        match facts.locks.iter_mut().find(|known| known.relation == lock.relation) {
+            Some(known) => known.mode = known.mode.max(lock.mode),
+            None => facts.locks.push(lock),
+        }
+    }
+    for work in more.work {
+        if !facts.work.contains(&work) {
+            facts.work.push(work);
+        }
+    }
+    facts.transaction &= more.transaction;
+    facts.breaks.extend(more.breaks);
+    facts.fails = facts.fails.take().or(more.fails);
+}
+
+fn locate(refusal: Refusal, statement: &Statement, kind: Option<&str>) -> Diagnostic {
+    Diagnostic {
+        code: refusal.code,
+        span: statement.span.clone(),
+        message: refusal.reason,
+        help: refusal.way_out,
+        kind: kind.map(ToOwned::to_owned),
+    }
+}
+
+/// What the steps change, sorted and without doubles.
+fn claims(steps: &[Step]) -> Vec<Claim> {
+    let mut claims: Vec<Claim> =
+        steps.iter().flat_map(|step| &step.provides).filter_map(Effect::claim).collect();
+    for step in steps {
+        if let Action::Backfill(backfill) = &step.action
+            && let Write::Update { set, .. } = &backfill.write
+        {
+            claims.extend(set.iter().map(|(column, _)| Claim {
+                relation: backfill.table.clone(),
+                column: Some(column.clone()),
+                write: true,
+            }));
+        }
+    }
+    claims.sort();
+    claims.dedup();
+    claims
+}

@@ -1,0 +1,524 @@
+//! The physical plan: plain data that is printed, reviewed, stored in the ledger and replayed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::Trigger;
+use crate::diagnostic::Code;
+use crate::effect::Effect;
+use crate::pg::lock::LockMode;
+use crate::pg::version::Version;
+use crate::sql::ident::{Ident, Name};
+
+/// Version of the stored and printed plan format. Raised whenever a field changes its meaning or goes.
+pub const FORMAT: u32 = 1;
+
+/// What will run for one migration file, in order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// [`FORMAT`] it was written with.
+    pub format: u32,
+    /// Migration name: the file name without `.sql`.
+    pub migration: String,
+    /// SHA-256 of the file (BOM removed, CRLF as LF), lower-case hex.
+    pub checksum: String,
+    /// Version of the server it was planned for.
+    pub server_version: Version,
+    /// The `search_path` it was planned with, first to last; statements that run as written run under it.
+    pub search_path: Vec<Ident>,
+    /// Statements as the user wrote them, in file order.
+    pub statements: Vec<Written>,
+    /// Steps in execution order: phases ascend.
+    pub steps: Vec<Step>,
+    /// What clients will feel, and what a reviewer should know.
+    pub notices: Vec<Notice>,
+    /// What the plan reads and writes, for telling whether two migrations may be in flight together.
+    pub claims: Vec<Claim>,
+}
+
+/// A statement of the file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Written {
+    /// Line in the file, from 1.
+    pub line: usize,
+    /// Its text without comments around it and without the semicolon.
+    pub sql: String,
+    /// Kind name, such as `add_column`; several when it has several subcommands.
+    pub kinds: Vec<String>,
+    /// What it would do if it ran as written.
+    pub facts: Facts,
+}
+
+/// What a statement does as written.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    /// Strongest lock on each existing relation.
+    pub locks: Vec<LockClaim>,
+    /// Table-sized work.
+    pub work: Vec<Work>,
+    /// Whether it may run inside a transaction block.
+    pub transaction: bool,
+    /// Who breaks, in words.
+    pub breaks: Vec<String>,
+    /// It is certain to fail on this catalog.
+    pub fails: Option<Fails>,
+}
+
+/// A failure that the catalog alone shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fails {
+    /// SQLSTATE.
+    pub sqlstate: String,
+    /// When it fails, in words.
+    pub when: String,
+}
+
+/// A table lock taken.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LockClaim {
+    /// Relation (table, partition, index or sequence).
+    pub relation: Name,
+    /// Strongest mode taken on it.
+    pub mode: LockMode,
+}
+
+/// Work whose size is the table's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Work {
+    /// Table.
+    pub relation: Name,
+    /// What is done to it.
+    pub what: WorkKind,
+}
+
+/// Sorts of table-sized work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkKind {
+    /// Every row is read.
+    Scan,
+    /// The table is read and an index written.
+    IndexBuild,
+    /// The table and all its indexes are written anew.
+    Rewrite,
+    /// Rows are updated, copied or deleted in batches.
+    Rows,
+}
+
+/// The phases, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Add the new shape beside the old; install sync; loosen.
+    Expand,
+    /// Derive new data in batches.
+    Backfill,
+    /// Prove constraints.
+    Validate,
+    /// Swap where the same name changes its type.
+    Switch,
+    /// Tighten what old code might break; remove the old shape.
+    Contract,
+}
+
+impl Phase {
+    /// Lower-case name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Expand => "expand",
+            Self::Backfill => "backfill",
+            Self::Validate => "validate",
+            Self::Switch => "switch",
+            Self::Contract => "contract",
+        }
+    }
+}
+
+/// One thing to do, with everything a reviewer and a runner need to know of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Statement it serves, as an index into [`Plan::statements`].
+    pub statement: usize,
+    /// When it runs.
+    pub phase: Phase,
+    /// What it does, for people: "Build index orders_user_idx without blocking".
+    pub title: String,
+    /// Why it is there, in one sentence.
+    pub why: String,
+    /// What to execute.
+    pub action: Action,
+    /// Every relation lock of SHARE UPDATE EXCLUSIVE or stronger on relations that exist before the step; weaker
+    /// ones where they matter. Observed locks must be a subset (in strength) of these.
+    pub locks: Vec<LockClaim>,
+    /// Table-sized work done, whatever lock it is done under.
+    pub work: Vec<Work>,
+    /// How to see that it is done.
+    pub probe: Probe,
+    /// How it is taken back.
+    pub undo: Undo,
+    /// What must exist before; checked when steps are ordered.
+    pub requires: Vec<Need>,
+    /// What it changes in the catalog.
+    pub provides: Vec<Effect>,
+    /// It removes data that no undo brings back entirely, or archives it: `contract` asks first.
+    pub destroys: bool,
+}
+
+/// What to execute, and so how.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum Action {
+    /// Short statements in one transaction, under the stall budget: tried with a lock timeout, retried.
+    Transaction {
+        /// Statements in order.
+        sql: Vec<String>,
+    },
+    /// One long statement in its own transaction under a lock that blocks neither readers nor writers (VALIDATE).
+    Long {
+        /// The statement.
+        sql: String,
+    },
+    /// One statement outside a transaction (CONCURRENTLY). `heal` removes what a failed try leaves behind.
+    Alone {
+        /// The statement.
+        sql: String,
+        /// Statement that removes an INVALID leftover, run before a retry when the probe says "not done".
+        heal: Option<String>,
+    },
+    /// Rows in batches.
+    Backfill(Backfill),
+    /// A read-only query that must return no row; what it returns are the violators (at most a few), as text.
+    Proof {
+        /// The query. Its columns identify the row.
+        query: String,
+        /// What a row means, for the message: "rows of app.users where email is null".
+        violation: String,
+    },
+}
+
+/// A throttled, journaled, resumable write over a table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Backfill {
+    /// A plain table or one partition.
+    pub table: Name,
+    /// What is done to each row.
+    pub write: Write,
+    /// How rows are visited.
+    pub walk: Walk,
+    /// Users' triggers fire as for an ordinary UPDATE; if false they are kept silent where the role may.
+    pub fire_triggers: bool,
+    /// Estimated rows at planning.
+    pub rows: u64,
+}
+
+/// The per-row work of a [`Backfill`]. Expressions are the user's SQL over the table's columns, unqualified or
+/// qualified by `alias`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum Write {
+    /// `UPDATE ONLY table AS alias SET … WHERE <range> AND (pending)`
+    Update {
+        /// Alias under which the expressions see the table.
+        alias: Ident,
+        /// Columns and their expressions.
+        set: Vec<(Ident, String)>,
+        /// True for rows that still need the write. For [`Walk::Pages`] it must turn false once a row is written.
+        pending: String,
+    },
+    /// `INSERT INTO into (columns) SELECT columns FROM ONLY table WHERE <range> ON CONFLICT DO NOTHING`, rows locked FOR KEY
+    /// SHARE: keeps a copy that a trigger holds up to date.
+    Copy {
+        /// Target table, whose columns are named alike and whose key is `key`.
+        into: Name,
+        /// Columns copied, key included.
+        columns: Vec<Ident>,
+    },
+    /// `UPDATE ONLY table SET column = archive.column FROM archive` by key: brings an archived column back.
+    Restore {
+        /// Archive table.
+        from: Name,
+        /// Key columns, in both.
+        key: Vec<Ident>,
+        /// Column.
+        column: Ident,
+    },
+}
+
+/// How a [`Backfill`] visits rows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum Walk {
+    /// Windows of heap pages by ctid; within a window `stride` passes, each over every stride-th row, so that pruning makes
+    /// room on the page for HOT updates. Only for writes with a pending predicate. A last sweep takes rows that moved.
+    Pages {
+        /// Passes per window; 1 is a plain sweep.
+        stride: u32,
+    },
+    /// Ascending batches of a unique NOT NULL key that the statement does not write.
+    Key {
+        /// Key columns.
+        columns: Vec<Ident>,
+        /// For writes that are not idempotent: table in schema `concertina` that fixes the row set at the start. Each row of
+        /// it is written exactly once.
+        row_set: Option<RowSet>,
+    },
+}
+
+/// The rows that satisfied the statement's WHERE when the backfill started, by key, in a table of ours.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RowSet {
+    /// The table; made by the backfill, dropped when it is done.
+    pub table: Name,
+    /// The statement's WHERE, evaluated at the start and again at each row's batch.
+    pub filter: Option<String>,
+    /// Alias under which the filter sees the table.
+    pub alias: Ident,
+}
+
+/// How to see on the server that a step is done. [`Probe::Ledger`] steps commit their ledger row with their effect.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum Probe {
+    /// Nothing to see in the catalog: the ledger row alone tells.
+    Ledger,
+    /// A relation exists or not.
+    Relation {
+        /// Name.
+        name: Name,
+        /// Expected.
+        exists: bool,
+    },
+    /// A column exists or not.
+    Column {
+        /// Table.
+        table: Name,
+        /// Column.
+        column: Ident,
+        /// Expected.
+        exists: bool,
+    },
+    /// A column has a default or not.
+    Default {
+        /// Table.
+        table: Name,
+        /// Column.
+        column: Ident,
+        /// Expected.
+        exists: bool,
+    },
+    /// A column is NOT NULL or not.
+    NotNull {
+        /// Table.
+        table: Name,
+        /// Column.
+        column: Ident,
+        /// Expected.
+        not_null: bool,
+    },
+    /// A constraint exists, with this validity; or does not exist (`None`). Finds NOT NULL constraints too (18+).
+    Constraint {
+        /// Table.
+        table: Name,
+        /// Constraint.
+        name: Ident,
+        /// Expected `convalidated`, or absence.
+        validated: Option<bool>,
+    },
+    /// A valid index exists on this table, or no index of this name exists.
+    Index {
+        /// Index name (schema is the table's).
+        name: Name,
+        /// Expected.
+        valid: bool,
+    },
+    /// A trigger exists or not.
+    Trigger {
+        /// Table.
+        table: Name,
+        /// Trigger.
+        name: Ident,
+        /// Expected.
+        exists: bool,
+    },
+    /// All of these.
+    All {
+        /// Probes.
+        of: Vec<Probe>,
+    },
+}
+
+/// How a step is taken back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum Undo {
+    /// By these steps, in this order.
+    Steps {
+        /// Steps; their own undo is [`Undo::Nothing`].
+        steps: Vec<Step>,
+        /// What does not come back, in words, if anything.
+        loses: Option<String>,
+    },
+    /// There is nothing to take back.
+    Nothing,
+    /// It cannot be taken back.
+    Impossible {
+        /// Reason.
+        why: String,
+    },
+}
+
+/// What a step needs to find in the physical catalog.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Need {
+    /// The relation exists.
+    Relation(Name),
+    /// The column exists.
+    Column(Name, Ident),
+    /// No column of this name exists.
+    NoColumn(Name, Ident),
+    /// No relation, index or sequence of this name exists.
+    NoRelation(Name),
+    /// No constraint of this name exists on the table.
+    NoConstraint(Name, Ident),
+}
+
+/// Something a person should know before it runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// Statement it is about, as an index into [`Plan::statements`].
+    pub statement: usize,
+    /// What.
+    pub code: Code,
+    /// In words: who feels what, when.
+    pub message: String,
+}
+
+/// What a plan touches.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Claim {
+    /// Relation.
+    pub relation: Name,
+    /// Column; `None` claims the relation as a whole.
+    pub column: Option<Ident>,
+    /// Written (changed) or only relied upon.
+    pub write: bool,
+}
+
+impl Claim {
+    /// Whether two migrations with these claims may not be in flight together.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.relation == other.relation
+            && (self.write || other.write)
+            && match (&self.column, &other.column) {
+                (Some(a), Some(b)) => a == b,
+                _ => true,
+            }
+    }
+}
+
+impl Step {
+    /// Starts a step that runs short statements in one transaction; the builder methods fill in the rest.
+    pub fn transaction(
+        phase: Phase,
+        title: impl Into<String>,
+        why: impl Into<String>,
+        sql: Vec<String>,
+    ) -> Self {
+        Self::new(phase, title, why, Action::Transaction { sql })
+    }
+
+    /// Starts a step: no locks, no work, ledger probe, nothing to undo.
+    pub fn new(phase: Phase, title: impl Into<String>, why: impl Into<String>, action: Action) -> Self {
+        Self {
+            statement: 0,
+            phase,
+            title: title.into(),
+            why: why.into(),
+            action,
+            locks: Vec::new(),
+            work: Vec::new(),
+            probe: Probe::Ledger,
+            undo: Undo::Nothing,
+            requires: Vec::new(),
+            provides: Vec::new(),
+            destroys: false,
+        }
+    }
+
+    /// Claims a lock.
+    #[must_use]
+    pub fn lock(mut self, relation: &Name, mode: LockMode) -> Self {
+        self.locks.push(LockClaim { relation: relation.clone(), mode });
+        self
+    }
+
+    /// Claims several locks.
+    #[must_use]
+    pub fn locks(mut self, locks: impl IntoIterator<Item = LockClaim>) -> Self {
+        self.locks.extend(locks);
+        self
+    }
+
+    /// Adds table-sized work.
+    #[must_use]
+    pub fn work(mut self, relation: &Name, what: WorkKind) -> Self {
+        self.work.push(Work { relation: relation.clone(), what });
+        self
+    }
+
+    /// Sets the probe.
+    #[must_use]
+    pub fn probe(mut self, probe: Probe) -> Self {
+        self.probe = probe;
+        self
+    }
+
+    /// Undone by these steps without loss.
+    #[must_use]
+    pub fn undone_by(mut self, steps: Vec<Step>) -> Self {
+        self.undo = Undo::Steps { steps, loses: None };
+        self
+    }
+
+    /// Sets the undo.
+    #[must_use]
+    pub fn undo(mut self, undo: Undo) -> Self {
+        self.undo = undo;
+        self
+    }
+
+    /// Adds a need.
+    #[must_use]
+    pub fn requires(mut self, need: Need) -> Self {
+        self.requires.push(need);
+        self
+    }
+
+    /// Adds an effect.
+    #[must_use]
+    pub fn provides(mut self, effect: Effect) -> Self {
+        self.provides.push(effect);
+        self
+    }
+
+    /// Marks it as removing data.
+    #[must_use]
+    pub fn destroys(mut self) -> Self {
+        self.destroys = true;
+        self
+    }
+}
+
+/// A trigger of ours: fires before, for each row, on these events.
+pub fn sync_trigger(name: Ident, on: Vec<crate::catalog::TriggerEvent>, definition: String) -> Trigger {
+    Trigger {
+        name,
+        row: true,
+        before: true,
+        on,
+        update_of: Vec::new(),
+        transition_table: false,
+        enabled: true,
+        definition,
+    }
+}

@@ -1,0 +1,32 @@
+//! `-- concertina:` comment lines: intent that SQL cannot say, bound to the one statement below them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::diagnostic::Code;
+use crate::sql::expr::Expr;
+use crate::sql::ident::Ident;
+
+/// The directives above one statement.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Directives {
+    /// `fill COLUMN = EXPR`: value for rows that exist and, until contract, for old code's new rows.
+    pub fill: Vec<(Ident, Expr)>,
+    /// `allow CODE reason: TEXT`
+    pub allow: Vec<(Code, String)>,
+    /// `enforce-now reason: TEXT`: tighten in expand.
+    pub enforce_now: Option<String>,
+    /// `irreversible reason: TEXT`: no archive, no undo.
+    pub irreversible: Option<String>,
+}
+
+impl Directives {
+    /// Whether a refusal of this code was allowed.
+    pub fn allows(&self, code: Code) -> bool {
+        self.allow.iter().any(|(allowed, _)| *allowed == code)
+    }
+
+    /// The `fill` expression for a column.
+    pub fn fill_for(&self, column: &Ident) -> Option<&Expr> {
+        self.fill.iter().find(|(name, _)| name == column).map(|(_, expr)| expr)
+    }
+}
