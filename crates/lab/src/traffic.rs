@@ -1,1 +1,0 @@
-//! Client traffic at a fixed rate.
