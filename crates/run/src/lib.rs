@@ -1,1 +1,16 @@
-//! TODO
+//! All contact with PostgreSQL: introspection, ledger, lease, execution, backfill, throttling.
+//!
+//! ```text
+//! connect ─▶ introspect ─▶ (concertina_plan::plan) ─▶ ledger ─▶ lease ─▶ executor ─▶ ddl_step | backfill ─▶ watch, throttle
+//! ```
+//! [`Engine`] is the door: the commands of the CLI, the harness and the benchmarks all go through it.
+
+pub mod connect;
+pub mod engine;
+pub mod error;
+pub mod event;
+pub mod settings;
+pub mod state;
+
+pub use engine::Engine;
+pub use error::Error;

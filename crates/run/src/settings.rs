@@ -1,0 +1,66 @@
+//! How hard to push, and when to give way. Everything has a default that suits a busy production server.
+
+use std::time::Duration;
+
+/// What a run may cost other sessions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Longest that one victim waits because of us: our queueing, our hold and COMMIT together. Default 250 ms.
+    pub max_stall: Duration,
+    /// Sum of all victims' waits over one migration's command; then the run stops at a safe point. Default 30 s.
+    pub total_stall: Duration,
+    /// How long to go on trying for one lock before giving up with the reason. Default 1 h.
+    pub lock_patience: Duration,
+    /// Backfill throttle.
+    pub throttle: Throttle,
+    /// `SET ROLE` for everything done to user objects.
+    pub role: Option<String>,
+    /// Pinned `search_path`; `None` keeps the role's or database's own.
+    pub search_path: Option<Vec<String>>,
+    /// Report the locks held by each transaction just before COMMIT as [`crate::event::Event::LocksHeld`].
+    pub observe_locks: bool,
+    /// Lease time to live: after this long without a heartbeat another runner may take over. Default 15 s.
+    pub lease_ttl: Duration,
+}
+
+/// How a backfill shares the server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Throttle {
+    /// Share of the time spent working, 0 < load <= 1; 1 never pauses by itself. Default 0.5.
+    pub load: f64,
+    /// Time that one batch transaction should take; AIMD sizes batches to it. Default 60 ms.
+    pub batch: Duration,
+    /// Pause while any standby is further behind than this many bytes of WAL (replay). Default 64 MiB; `None` ignores lag.
+    pub max_lag_bytes: Option<u64>,
+    /// An SQL query that returns one number; work pauses while it is above `slo_max`.
+    pub slo_query: Option<String>,
+    /// Bound for `slo_query`.
+    pub slo_max: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_stall: Duration::from_millis(250),
+            total_stall: Duration::from_secs(30),
+            lock_patience: Duration::from_secs(3600),
+            throttle: Throttle::default(),
+            role: None,
+            search_path: None,
+            observe_locks: false,
+            lease_ttl: Duration::from_secs(15),
+        }
+    }
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self {
+            load: 0.5,
+            batch: Duration::from_millis(60),
+            max_lag_bytes: Some(64 << 20),
+            slo_query: None,
+            slo_max: 0.0,
+        }
+    }
+}

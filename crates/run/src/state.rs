@@ -1,0 +1,115 @@
+//! What the ledger knows, as plain data for `status` and `history`.
+
+use concertina_plan::plan::{Phase, Plan};
+use serde::Serialize;
+
+/// A migration file as given to the engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MigrationFile {
+    /// File name without `.sql`: `0001_users`, `20261121103000_users`.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// Where a migration stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MigrationState {
+    /// Not in the ledger.
+    Pending,
+    /// Expand, backfill or validate is under way or was interrupted.
+    Expanding,
+    /// Old and new code both work; contract may follow.
+    Expanded,
+    /// Contract is under way or was interrupted.
+    Contracting,
+    /// Finished.
+    Done,
+    /// Undo is under way or was interrupted.
+    Undoing,
+    /// Taken back; it counts as not applied.
+    Undone,
+}
+
+/// A migration with its steps.
+#[derive(Clone, Debug, Serialize)]
+pub struct MigrationStatus {
+    /// Name.
+    pub name: String,
+    /// State.
+    pub state: MigrationState,
+    /// It ran by `apply --simple`.
+    pub simple: bool,
+    /// SHA-256 of the file that was planned; `None` while pending.
+    pub checksum: Option<String>,
+    /// When it was first run, RFC 3339.
+    pub started_at: Option<String>,
+    /// When it reached its present state.
+    pub changed_at: Option<String>,
+    /// Role that ran it last.
+    pub by: Option<String>,
+    /// Steps; empty while pending or simple.
+    pub steps: Vec<StepStatus>,
+    /// Last error, if it stopped with one.
+    pub error: Option<String>,
+    /// What blocks the next phase now, in words.
+    pub blocked_by: Vec<String>,
+    /// The stored plan.
+    #[serde(skip)]
+    pub plan: Option<Plan>,
+}
+
+/// A step's row in the ledger.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepStatus {
+    /// Index in the plan, from 1.
+    pub step: usize,
+    /// Phase.
+    pub phase: Phase,
+    /// Title.
+    pub title: String,
+    /// State.
+    pub state: StepState,
+    /// Tries.
+    pub attempts: u32,
+    /// Rows written, for a backfill.
+    pub rows: Option<u64>,
+    /// Seconds from first start to end (or now).
+    pub seconds: Option<f64>,
+    /// Sum of milliseconds that other sessions waited because of it.
+    pub victim_ms: f64,
+    /// Error of the last try.
+    pub error: Option<String>,
+}
+
+/// State of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepState {
+    /// Not begun.
+    Pending,
+    /// Begun.
+    Running,
+    /// Done.
+    Done,
+    /// The last try failed.
+    Failed,
+    /// Taken back.
+    Undone,
+}
+
+/// A line of the append-only event log.
+#[derive(Clone, Debug, Serialize)]
+pub struct HistoryEntry {
+    /// RFC 3339.
+    pub at: String,
+    /// Migration.
+    pub migration: Option<String>,
+    /// `expand_started`, `step_done`, …
+    pub event: String,
+    /// In words.
+    pub message: String,
+    /// Role.
+    pub by: String,
+}
