@@ -1,1 +1,3 @@
-//! The only writer of DDL text, from quoting types.
+//! The only writer of DDL text: small functions from quoting types to statements.
+
+pub(crate) mod index;

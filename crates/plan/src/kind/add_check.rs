@@ -1,5 +1,6 @@
 //! ADD CHECK: NOT VALID, then VALIDATE, in separate transactions.
 
+use crate::catalog::{Constraint, ConstraintKind};
 use crate::diagnostic::Refusal;
 use crate::effect::Effect;
 use crate::kind::{Ctx, Kind, Online};
@@ -36,6 +37,29 @@ impl Kind for AddCheck {
     }
 
     fn effects(&self, _ctx: &Ctx) -> Vec<Effect> {
-        todo!()
+        vec![Effect::Constraint { table: self.table.clone(), constraint: self.constraint(!self.not_valid) }]
+    }
+}
+
+impl AddCheck {
+    /// The constraint as the catalog will show it. Source for the order of `conkey`: `StoreRelCheck` in
+    /// src/backend/catalog/heap.c.
+    fn constraint(&self, validated: bool) -> Constraint {
+        let mut columns = Vec::new();
+        for reference in &self.expr.columns {
+            if !columns.contains(&reference.column) {
+                columns.push(reference.column.clone());
+            }
+        }
+        let inherit = if self.no_inherit { " NO INHERIT" } else { "" };
+        Constraint {
+            name: self.name.clone(),
+            kind: ConstraintKind::Check,
+            columns,
+            definition: format!("CHECK ({}){inherit}", self.expr.text),
+            validated,
+            deferrable: false,
+            inherited: false,
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! ADD FOREIGN KEY: NOT VALID, then VALIDATE, in separate transactions.
 
+use crate::catalog::{Constraint, ConstraintKind};
 use crate::diagnostic::Refusal;
 use crate::effect::Effect;
 use crate::kind::{Ctx, Kind, Online};
 use crate::plan::Facts;
-use crate::sql::ident::{Ident, Name};
+use crate::sql::ident::{Ident, Name, list};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -41,6 +42,35 @@ impl Kind for AddForeignKey {
     }
 
     fn effects(&self, _ctx: &Ctx) -> Vec<Effect> {
-        todo!()
+        vec![Effect::Constraint { table: self.table.clone(), constraint: self.constraint(!self.not_valid) }]
+    }
+}
+
+impl AddForeignKey {
+    /// The constraint as the catalog will show it.
+    fn constraint(&self, validated: bool) -> Constraint {
+        Constraint {
+            name: self.name.clone(),
+            kind: ConstraintKind::ForeignKey {
+                table: self.references.clone(),
+                columns: self.referenced_columns.clone(),
+            },
+            columns: self.columns.clone(),
+            definition: self.definition(),
+            validated,
+            deferrable: self.deferrable,
+            inherited: false,
+        }
+    }
+
+    /// What follows `ADD CONSTRAINT name`.
+    fn definition(&self) -> String {
+        let options = if self.options.is_empty() { String::new() } else { format!(" {}", self.options) };
+        format!(
+            "FOREIGN KEY ({}) REFERENCES {} ({}){options}",
+            list(&self.columns),
+            self.references,
+            list(&self.referenced_columns)
+        )
     }
 }

@@ -40,6 +40,6 @@ impl Kind for AsWritten {
     }
 
     fn effects(&self, _ctx: &Ctx) -> Vec<Effect> {
-        todo!()
+        self.effects.clone()
     }
 }

@@ -32,7 +32,12 @@ impl Kind for DropColumn {
         todo!()
     }
 
-    fn effects(&self, _ctx: &Ctx) -> Vec<Effect> {
-        todo!()
+    fn effects(&self, ctx: &Ctx) -> Vec<Effect> {
+        let exists =
+            ctx.logical.relation(&self.table).is_some_and(|table| table.column(&self.column).is_some());
+        if !exists {
+            return Vec::new();
+        }
+        vec![Effect::ColumnGone { table: self.table.clone(), column: self.column.clone() }]
     }
 }

@@ -1,5 +1,6 @@
 //! DROP INDEX: CONCURRENTLY, at contract.
 
+use crate::ddl;
 use crate::diagnostic::Refusal;
 use crate::effect::Effect;
 use crate::kind::{Ctx, Kind, Online};
@@ -32,7 +33,12 @@ impl Kind for DropIndex {
         todo!()
     }
 
-    fn effects(&self, _ctx: &Ctx) -> Vec<Effect> {
-        todo!()
+    fn effects(&self, ctx: &Ctx) -> Vec<Effect> {
+        let Some((table, index)) = ctx.logical.index(&self.index) else { return Vec::new() };
+        let own = Effect::IndexGone { table: table.name.clone(), index: index.name.clone() };
+        let below = ddl::index::attached(ctx.logical, table, index)
+            .into_iter()
+            .map(|(table, index)| Effect::IndexGone { table: table.name.clone(), index: index.name.clone() });
+        std::iter::once(own).chain(below).collect()
     }
 }

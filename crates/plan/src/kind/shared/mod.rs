@@ -1,1 +1,3 @@
 //! Mechanisms that two or more kinds use.
+
+pub(crate) mod tighten;
