@@ -21,6 +21,9 @@ pub struct Settings {
     pub observe_locks: bool,
     /// Lease time to live: after this long without a heartbeat another runner may take over. Default 15 s.
     pub lease_ttl: Duration,
+    /// How long to wait for another runner to finish before [`crate::Error::Busy`], telling so once a second as
+    /// [`crate::event::Event::Waiting`]; zero leaves at once (`--no-wait`). Default 1 h.
+    pub lease_patience: Duration,
 }
 
 /// How a backfill shares the server.
@@ -49,6 +52,7 @@ impl Default for Settings {
             search_path: None,
             observe_locks: false,
             lease_ttl: Duration::from_secs(15),
+            lease_patience: Duration::from_secs(3600),
         }
     }
 }
