@@ -41,7 +41,7 @@ pub(crate) fn choose_name(
 
 /// `first_second_label` in 63 bytes; the longer of the first two is cut first.
 /// Source: `makeObjectName` in src/backend/commands/indexcmds.c.
-fn object_name(first: &str, second: &str, label: &str) -> Ident {
+pub(crate) fn object_name(first: &str, second: &str, label: &str) -> Ident {
     let available = 63 - label.len() - 1 - usize::from(!second.is_empty());
     let (mut one, mut two) = (first.len(), second.len());
     while one + two > available {

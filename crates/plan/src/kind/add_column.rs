@@ -1,14 +1,19 @@
 //! ADD COLUMN, in all its forms but inline constraints, which lowering splits off.
 
+use std::collections::BTreeSet;
+use std::iter;
+
+use crate::ddl;
 use crate::diagnostic::Refusal;
 use crate::effect::Effect;
+use crate::kind::shared::not_null;
 use crate::kind::{Ctx, Kind, Online};
 use crate::plan::Facts;
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Generated, Identity};
+use crate::catalog::{Catalog, Column, Generated, Identity, Sequence};
 use crate::sql::expr::Expr;
-use crate::sql::ident::{Ident, Name};
+use crate::sql::ident::{Ident, Name, literal};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -63,7 +68,55 @@ impl Kind for AddColumn {
         todo!()
     }
 
-    fn effects(&self, _ctx: &Ctx) -> Vec<Effect> {
-        todo!()
+    fn effects(&self, ctx: &Ctx) -> Vec<Effect> {
+        if self.exists(ctx) {
+            return Vec::new();
+        }
+        let sequence = self.sequence_name(ctx.logical);
+        let mut column = self.bare();
+        column.default = match &sequence {
+            Some(sequence) if self.serial => Some(nextval(sequence)),
+            _ => self.default.as_ref().map(|expr| expr.text.clone()),
+        };
+        column.identity = self.identity.as_ref().map(|(identity, _)| *identity);
+        column.generated = self.generated.as_ref().map(|(generated, _)| *generated);
+        column.not_null = (self.not_null || self.serial || self.identity.is_some())
+            .then(|| not_null::marking(ctx.logical, &self.table, &self.column));
+        let sequence = sequence.map(|name| {
+            Effect::Sequence(Sequence { name, owned_by: Some((self.table.clone(), self.column.clone())) })
+        });
+        iter::once(Effect::Column { table: self.table.clone(), column }).chain(sequence).collect()
     }
+}
+
+impl AddColumn {
+    fn exists(&self, ctx: &Ctx) -> bool {
+        ctx.logical.relation(&self.table).is_some_and(|table| table.column(&self.column).is_some())
+    }
+
+    /// The column as it is at first: nullable, nothing in it.
+    fn bare(&self) -> Column {
+        Column {
+            name: self.column.clone(),
+            data_type: self.data_type.clone(),
+            not_null: None,
+            default: None,
+            identity: None,
+            generated: None,
+            new_here: true,
+        }
+    }
+
+    /// The sequence that PostgreSQL makes for a serial or identity column, by the name it chooses.
+    /// Source: `generateSerialExtraStmts` in src/backend/parser/parse_utilcmd.c.
+    fn sequence_name(&self, catalog: &Catalog) -> Option<Name> {
+        (self.serial || self.identity.is_some()).then(|| {
+            let column = [self.column.clone()];
+            ddl::index::choose_name(catalog, &BTreeSet::new(), &self.table, &column, "seq")
+        })
+    }
+}
+
+fn nextval(sequence: &Name) -> String {
+    format!("nextval({}::regclass)", literal(&sequence.to_string()))
 }

@@ -1,5 +1,7 @@
 //! CREATE TABLE: runs as written; its indexes and constraints meet an empty table.
 
+use std::iter;
+
 use crate::catalog::{Relation, Sequence};
 use crate::diagnostic::Refusal;
 use crate::effect::Effect;
@@ -35,7 +37,18 @@ impl Kind for CreateTable {
         todo!()
     }
 
-    fn effects(&self, _ctx: &Ctx) -> Vec<Effect> {
-        todo!()
+    fn effects(&self, ctx: &Ctx) -> Vec<Effect> {
+        if self.exists(ctx) {
+            return Vec::new();
+        }
+        let relation = Relation { new_here: true, ..self.relation.clone() };
+        let sequences = self.sequences.iter().cloned().map(Effect::Sequence);
+        iter::once(Effect::Relation(Box::new(relation))).chain(sequences).collect()
+    }
+}
+
+impl CreateTable {
+    fn exists(&self, ctx: &Ctx) -> bool {
+        ctx.logical.relation_name_taken(&self.relation.name)
     }
 }

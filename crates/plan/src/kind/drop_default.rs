@@ -29,6 +29,6 @@ impl Kind for DropDefault {
     }
 
     fn effects(&self, _ctx: &Ctx) -> Vec<Effect> {
-        todo!()
+        vec![Effect::Default { table: self.table.clone(), column: self.column.clone(), default: None }]
     }
 }

@@ -29,6 +29,6 @@ impl Kind for DropNotNull {
     }
 
     fn effects(&self, _ctx: &Ctx) -> Vec<Effect> {
-        todo!()
+        vec![Effect::NotNull { table: self.table.clone(), column: self.column.clone(), not_null: None }]
     }
 }

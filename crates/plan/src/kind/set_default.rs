@@ -32,6 +32,10 @@ impl Kind for SetDefault {
     }
 
     fn effects(&self, _ctx: &Ctx) -> Vec<Effect> {
-        todo!()
+        vec![Effect::Default {
+            table: self.table.clone(),
+            column: self.column.clone(),
+            default: Some(self.default.text.clone()),
+        }]
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::diagnostic::Refusal;
 use crate::effect::Effect;
+use crate::kind::shared::not_null;
 use crate::kind::{Ctx, Kind, Online};
 use crate::plan::Facts;
 use crate::sql::ident::{Ident, Name};
@@ -28,7 +29,13 @@ impl Kind for SetNotNull {
         todo!()
     }
 
-    fn effects(&self, _ctx: &Ctx) -> Vec<Effect> {
-        todo!()
+    fn effects(&self, ctx: &Ctx) -> Vec<Effect> {
+        let known = ctx.logical.relation(&self.table).and_then(|table| table.column(&self.column));
+        match known {
+            Some(column) if column.not_null.as_ref().is_none_or(|marking| !marking.valid) => {
+                vec![not_null::effect(ctx.logical, &self.table, &self.column)]
+            }
+            _ => Vec::new(),
+        }
     }
 }

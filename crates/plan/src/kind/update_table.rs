@@ -10,6 +10,8 @@ use crate::sql::ident::{Ident, Name};
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct UpdateTable {
+    /// The statement, for tables made in the same file: there it runs as written.
+    pub sql: String,
     /// Table.
     pub table: Name,
     /// Alias under which the expressions see the table; the table's name where none is written.
@@ -36,6 +38,6 @@ impl Kind for UpdateTable {
     }
 
     fn effects(&self, _ctx: &Ctx) -> Vec<Effect> {
-        todo!()
+        Vec::new()
     }
 }
