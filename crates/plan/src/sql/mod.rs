@@ -9,6 +9,15 @@ pub mod directive;
 pub mod expr;
 pub mod ident;
 
+mod analyse;
+mod ast;
+mod names;
+mod nulls;
+mod parse;
+mod parser_ffi;
+mod tokens;
+mod types;
+
 /// Reads a migration file. Statements that are recognised but not plannable come back with their diagnostic in
 /// [`Statement::changes`]; names are resolved in `logical` with the effects of the statements before.
 ///

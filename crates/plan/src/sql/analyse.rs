@@ -1,0 +1,241 @@
+//! What the planner must know about an expression: columns by position, functions, subqueries, NULL.
+
+use std::ops::Range;
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::a_const;
+use serde_json::{Map, Value};
+
+use crate::catalog::{Catalog, Relation};
+use crate::sql::expr::{ColumnRef, Expr, FunctionRef, NullWhen};
+use crate::sql::ident::Ident;
+use crate::sql::tokens::Tokens;
+use crate::sql::{ast, nulls};
+
+/// What names in an expression may refer to.
+#[derive(Clone, Debug)]
+pub(crate) struct Scope<'a> {
+    /// Everything.
+    pub(crate) catalog: &'a Catalog,
+    /// The statement's table, where it exists already.
+    pub(crate) table: Option<&'a Relation>,
+    /// Its schema, if written.
+    pub(crate) schema: Option<Ident>,
+    /// Its name, or the alias that hides it.
+    pub(crate) alias: Ident,
+    /// An alias is written.
+    pub(crate) aliased: bool,
+}
+
+impl<'a> Scope<'a> {
+    /// Over one table under its own name.
+    pub(crate) fn table(catalog: &'a Catalog, table: Option<&'a Relation>, name: &Ident) -> Self {
+        Self { catalog, table, schema: table.map(|t| t.name.schema.clone()), alias: name.clone(), aliased: false }
+    }
+
+    fn has_column(&self, column: &Ident) -> bool {
+        self.table.is_some_and(|table| table.column(column).is_some())
+    }
+
+    fn refers(&self, fields: &[String]) -> Reference {
+        let own = |qualifier: &str| self.alias.as_str() == qualifier;
+        match fields {
+            [star] if star == "*" => Reference::Row,
+            [name] => {
+                let name = Ident::from(name.as_str());
+                if name == self.alias && !self.has_column(&name) {
+                    Reference::Row
+                } else {
+                    Reference::Column(name)
+                }
+            }
+            [qualifier, star] if star == "*" && own(qualifier) => Reference::Row,
+            [qualifier, name] if own(qualifier) => Reference::Column(Ident::from(name.as_str())),
+            [schema, qualifier, rest] if !self.aliased && own(qualifier) && self.is_schema(schema) => {
+                if rest == "*" {
+                    Reference::Row
+                } else {
+                    Reference::Column(Ident::from(rest.as_str()))
+                }
+            }
+            _ => Reference::Other,
+        }
+    }
+
+    fn is_schema(&self, schema: &str) -> bool {
+        self.schema.as_ref().is_none_or(|own| own.as_str() == schema)
+    }
+}
+
+enum Reference {
+    Column(Ident),
+    Row,
+    Other,
+}
+
+/// Analyses an expression that stands at tokens `at`.
+pub(crate) fn expr(tokens: &Tokens, at: Range<usize>, node: &NodeEnum, scope: &Scope) -> Expr {
+    let bytes = tokens.bytes(at.start, at.end);
+    let mut expr = Expr {
+        text: tokens.text[bytes.clone()].to_owned(),
+        null_when: nulls::null_when(node, scope),
+        constant: constant(node),
+        ..Expr::default()
+    };
+    ast::walk(node, &mut |kind, fields| visit(tokens, &bytes, scope, &mut expr, kind, fields));
+    expr.columns.sort_by_key(|column| column.at.start);
+    expr.columns.dedup();
+    expr
+}
+
+fn visit(
+    tokens: &Tokens,
+    bytes: &Range<usize>,
+    scope: &Scope,
+    expr: &mut Expr,
+    kind: &str,
+    fields: &Map<String, Value>,
+) -> bool {
+    match kind {
+        "ColumnRef" => {
+            match scope.refers(&ast::name_parts(fields, "fields")) {
+                Reference::Column(column) => {
+                    let start = location(fields);
+                    let token = tokens.at(start);
+                    let end = tokens.bytes(token, tokens.after_name(token)).end;
+                    if start >= bytes.start && end <= bytes.end {
+                        let at = start - bytes.start..end - bytes.start;
+                        expr.columns.push(ColumnRef { at, column });
+                    }
+                }
+                Reference::Row => expr.whole_row = true,
+                Reference::Other => {}
+            }
+            false
+        }
+        "FuncCall" => {
+            function(expr, fields);
+            true
+        }
+        "SqlvalueFunction" => {
+            expr.value_function = true;
+            true
+        }
+        "SubLink" => {
+            subquery(scope, expr, fields);
+            // The left side of IN and ANY is outside.
+            if let Some(test) = fields.get("testexpr") {
+                ast::walk_value(test, &mut |kind, fields| visit(tokens, bytes, scope, expr, kind, fields));
+            }
+            false
+        }
+        _ => true,
+    }
+}
+
+fn function(expr: &mut Expr, fields: &Map<String, Value>) {
+    let parts = ast::name_parts(fields, "funcname");
+    if let Some((name, qualifiers)) = parts.split_last() {
+        expr.functions.push(FunctionRef {
+            schema: qualifiers.last().map(|schema| Ident::from(schema.as_str())),
+            name: Ident::from(name.as_str()),
+        });
+    }
+}
+
+/// Inside a subquery names mean its own tables first, so columns of the statement's table are not listed one by one:
+/// whatever may be one counts as a use of the whole row.
+fn subquery(scope: &Scope, expr: &mut Expr, fields: &Map<String, Value>) {
+    expr.subquery = true;
+    let Some(inner) = fields.get("subselect") else { return };
+    let mut with = Vec::new();
+    let mut reads = Vec::new();
+    ast::walk_value(inner, &mut |kind, fields| {
+        match kind {
+            "ColumnRef" => match scope.refers(&ast::name_parts(fields, "fields")) {
+                Reference::Column(column) if scope.table.is_none() || scope.has_column(&column) => {
+                    expr.whole_row = true;
+                }
+                _ => {}
+            },
+            "FuncCall" => function(expr, fields),
+            "SqlvalueFunction" => expr.value_function = true,
+            "CommonTableExpr" => with.push(Ident::from(ast::text(fields, "ctename"))),
+            "RangeVar" => {
+                let schema = ast::text(fields, "schemaname");
+                let schema = (!schema.is_empty()).then(|| Ident::from(schema));
+                reads.push((schema, Ident::from(ast::text(fields, "relname"))));
+            }
+            _ => {}
+        }
+        true
+    });
+    for (schema, name) in reads {
+        if schema.is_none() && with.contains(&name) {
+            continue;
+        }
+        if let Some(relation) = scope.catalog.resolve(schema.as_ref(), &name)
+            && !expr.reads.contains(&relation.name)
+        {
+            expr.reads.push(relation.name.clone());
+        }
+    }
+}
+
+fn location(fields: &Map<String, Value>) -> usize {
+    fields.get("location").and_then(Value::as_u64).and_then(|at| usize::try_from(at).ok()).unwrap_or(0)
+}
+
+/// A literal, possibly cast, collated or with a sign.
+pub(crate) fn constant(node: &NodeEnum) -> bool {
+    match node {
+        NodeEnum::AConst(_) => true,
+        NodeEnum::TypeCast(cast) => ast::node(cast.arg.as_deref()).is_some_and(constant),
+        NodeEnum::CollateClause(collate) => ast::node(collate.arg.as_deref()).is_some_and(constant),
+        NodeEnum::AExpr(expr) => {
+            expr.lexpr.is_none()
+                && matches!(ast::strings(&expr.name)[..], ["-" | "+"])
+                && ast::node(expr.rexpr.as_deref()).is_some_and(constant)
+        }
+        _ => false,
+    }
+}
+
+/// The literal NULL, possibly cast.
+pub(crate) fn is_null(node: &NodeEnum) -> bool {
+    match node {
+        NodeEnum::AConst(constant) => constant.isnull,
+        NodeEnum::TypeCast(cast) => ast::node(cast.arg.as_deref()).is_some_and(is_null),
+        NodeEnum::CollateClause(collate) => ast::node(collate.arg.as_deref()).is_some_and(is_null),
+        _ => false,
+    }
+}
+
+/// An integer literal's value.
+pub(crate) fn integer(node: &NodeEnum) -> Option<i32> {
+    match node {
+        NodeEnum::AConst(constant) => match &constant.val {
+            Some(a_const::Val::Ival(value)) => Some(value.ival),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+impl Expr {
+    /// Whether its result is certainly not NULL when the columns that `not_null` accepts are not.
+    pub fn never_null(&self, not_null: impl Fn(&Ident) -> bool) -> bool {
+        match &self.null_when {
+            NullWhen::Never => true,
+            NullWhen::AnyOf(columns) => columns.iter().all(not_null),
+            NullWhen::Always | NullWhen::Unknown => false,
+        }
+    }
+
+    /// Whether its result is certainly not NULL for rows of this table, by its NOT NULL columns.
+    pub fn never_null_in(&self, table: &Relation) -> bool {
+        self.never_null(|column| {
+            table.column(column).is_some_and(|c| c.not_null.as_ref().is_some_and(|n| n.valid))
+        })
+    }
+}

@@ -1,0 +1,242 @@
+//! The names PostgreSQL chooses for constraints, indexes and sequences that the user does not name.
+
+use std::collections::BTreeSet;
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{AExprKind, IndexElem, MinMaxOp, SqlValueFunctionOp, SubLinkType};
+
+use crate::catalog::Catalog;
+use crate::sql::ast;
+use crate::sql::ident::{Ident, MAX_BYTES, Name};
+
+/// Chooses names in one schema. Remembers what it chose, for statements that make several objects.
+#[derive(Debug)]
+pub(crate) struct Namer<'a> {
+    catalog: &'a Catalog,
+    schema: Ident,
+    relations: BTreeSet<Ident>,
+    constraints: BTreeSet<Ident>,
+}
+
+impl<'a> Namer<'a> {
+    /// For objects in this schema.
+    pub(crate) fn new(catalog: &'a Catalog, schema: &Ident) -> Self {
+        Self { catalog, schema: schema.clone(), relations: BTreeSet::new(), constraints: BTreeSet::new() }
+    }
+
+    /// Takes a constraint name that the user gave.
+    pub(crate) fn take_constraint(&mut self, name: &Ident) {
+        self.constraints.insert(name.clone());
+    }
+
+    /// Takes a relation name that the user gave.
+    pub(crate) fn take_relation(&mut self, name: &Ident) {
+        self.relations.insert(name.clone());
+    }
+
+    /// A constraint's name. Source: ChooseConstraintName in src/backend/catalog/pg_constraint.c.
+    pub(crate) fn constraint(&mut self, table: &Ident, addition: Option<&str>, label: &str) -> Ident {
+        let name = choose(table.as_str(), addition, label, |name| self.constraint_taken(name));
+        self.constraints.insert(name.clone());
+        name
+    }
+
+    /// A foreign key's name: all its columns are named. Source: ChooseForeignKeyConstraintNameAddition in tablecmds.c.
+    pub(crate) fn foreign_key(&mut self, table: &Ident, columns: &[Ident]) -> Ident {
+        let columns: Vec<String> = columns.iter().map(|column| column.as_str().to_owned()).collect();
+        self.constraint(table, Some(&joined(&columns)), "fkey")
+    }
+
+    /// An index's name, also of one behind a constraint. `columns` are those of [`index_columns`].
+    /// Source: ChooseIndexName in src/backend/commands/indexcmds.c.
+    pub(crate) fn index(&mut self, table: &Ident, columns: &[String], sort: IndexSort) -> Ident {
+        let addition = joined(columns);
+        let (addition, label) = match sort {
+            IndexSort::PrimaryKey => (None, "pkey"),
+            IndexSort::Unique => (Some(addition.as_str()), "key"),
+            IndexSort::Exclusion => (Some(addition.as_str()), "excl"),
+            IndexSort::Plain => (Some(addition.as_str()), "idx"),
+        };
+        let name = choose(table.as_str(), addition, label, |name| {
+            self.relation_taken(name) || (sort != IndexSort::Plain && self.constraint_taken(name))
+        });
+        self.relations.insert(name.clone());
+        if sort != IndexSort::Plain {
+            self.constraints.insert(name.clone());
+        }
+        name
+    }
+
+    /// The sequence of a serial or identity column. Source: generateSerialExtraStmts in parse_utilcmd.c.
+    pub(crate) fn sequence(&mut self, table: &Ident, column: &Ident) -> Ident {
+        let name =
+            choose(table.as_str(), Some(column.as_str()), "seq", |name| self.relation_taken(name));
+        self.relations.insert(name.clone());
+        name
+    }
+
+    fn relation_taken(&self, name: &Ident) -> bool {
+        self.relations.contains(name)
+            || self.catalog.relation_name_taken(&Name { schema: self.schema.clone(), name: name.clone() })
+    }
+
+    fn constraint_taken(&self, name: &Ident) -> bool {
+        self.constraints.contains(name)
+            || self.catalog.relations.values().filter(|r| r.name.schema == self.schema).any(|relation| {
+                relation.constraint(name).is_some()
+                    || relation
+                        .columns
+                        .iter()
+                        .any(|c| c.not_null.as_ref().is_some_and(|n| n.name.as_ref() == Some(name)))
+            })
+    }
+}
+
+/// What an index is for, which decides its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IndexSort {
+    /// PRIMARY KEY
+    PrimaryKey,
+    /// UNIQUE constraint
+    Unique,
+    /// EXCLUDE
+    Exclusion,
+    /// CREATE INDEX
+    Plain,
+}
+
+fn choose(name: &str, addition: Option<&str>, label: &str, taken: impl Fn(&Ident) -> bool) -> Ident {
+    let first = Ident::new(object_name(name, addition, label));
+    if !taken(&first) {
+        return first;
+    }
+    (1_u32..)
+        .map(|pass| Ident::new(object_name(name, addition, &format!("{label}{pass}"))))
+        .find(|name| !taken(name))
+        .unwrap_or(first)
+}
+
+/// `name_addition_label` in at most 63 bytes: the longer of the first two parts is cut.
+/// Source: makeObjectName in src/backend/commands/indexcmds.c.
+pub(crate) fn object_name(name: &str, addition: Option<&str>, label: &str) -> String {
+    let overhead = usize::from(addition.is_some()) + 1 + label.len();
+    let available = MAX_BYTES.saturating_sub(overhead);
+    let mut first = name.len();
+    let mut second = addition.map_or(0, str::len);
+    while first + second > available {
+        if first > second {
+            first -= 1;
+        } else {
+            second -= 1;
+        }
+    }
+    let first = clip(name, first);
+    match addition {
+        Some(addition) => format!("{first}_{}_{label}", clip(addition, second)),
+        None => format!("{first}_{label}"),
+    }
+}
+
+fn clip(text: &str, bytes: usize) -> &str {
+    let mut end = bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// Column names joined by `_`, no more than fit. Source: ChooseIndexNameAddition in indexcmds.c.
+fn joined(columns: &[String]) -> String {
+    let mut text = String::new();
+    for column in columns {
+        if !text.is_empty() {
+            text.push('_');
+        }
+        text.push_str(column);
+        if text.len() > MAX_BYTES {
+            break;
+        }
+    }
+    text
+}
+
+/// The names an index gives its columns, INCLUDE ones too. Source: ChooseIndexColumnNames in indexcmds.c.
+pub(crate) fn index_columns(elements: &[&IndexElem]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for element in elements {
+        let base = if !element.indexcolname.is_empty() {
+            element.indexcolname.clone()
+        } else if !element.name.is_empty() {
+            element.name.clone()
+        } else {
+            ast::node(element.expr.as_deref())
+                .and_then(figure)
+                .map_or_else(|| "expr".to_owned(), |(name, _)| name)
+        };
+        let mut name = base.clone();
+        let mut pass = 1;
+        while names.contains(&name) {
+            let number = pass.to_string();
+            name = format!("{}{number}", clip(&base, MAX_BYTES - number.len()));
+            pass += 1;
+        }
+        names.push(name);
+    }
+    names
+}
+
+/// The name of an expression, and whether it is a good one. Source: FigureColnameInternal in parse_target.c.
+fn figure(node: &NodeEnum) -> Option<(String, bool)> {
+    let good = |name: &str| Some((name.to_owned(), true));
+    match node {
+        NodeEnum::ColumnRef(column) => good(ast::strings(&column.fields).last()?),
+        NodeEnum::AIndirection(indirection) => match ast::strings(&indirection.indirection).last() {
+            Some(name) => good(name),
+            None => ast::node(indirection.arg.as_deref()).and_then(figure),
+        },
+        NodeEnum::FuncCall(call) => good(ast::strings(&call.funcname).last()?),
+        NodeEnum::AExpr(expr) if expr.kind() == AExprKind::AexprNullif => good("nullif"),
+        NodeEnum::TypeCast(cast) => match ast::node(cast.arg.as_deref()).and_then(figure) {
+            Some((name, true)) => Some((name, true)),
+            weak => match cast.type_name.as_ref().and_then(|t| ast::strings(&t.names).last().copied()) {
+                Some(name) => Some((name.to_owned(), false)),
+                None => weak,
+            },
+        },
+        NodeEnum::CollateClause(collate) => ast::node(collate.arg.as_deref()).and_then(figure),
+        NodeEnum::CaseExpr(case) => match ast::node(case.defresult.as_deref()).and_then(figure) {
+            Some((name, true)) => Some((name, true)),
+            _ => Some(("case".to_owned(), false)),
+        },
+        NodeEnum::AArrayExpr(_) => good("array"),
+        NodeEnum::RowExpr(_) => good("row"),
+        NodeEnum::CoalesceExpr(_) => good("coalesce"),
+        NodeEnum::MinMaxExpr(expr) if expr.op() == MinMaxOp::IsGreatest => good("greatest"),
+        NodeEnum::MinMaxExpr(_) => good("least"),
+        NodeEnum::SqlvalueFunction(function) => good(value_function(function.op())?),
+        NodeEnum::SubLink(link) if link.sub_link_type() == SubLinkType::ExistsSublink => good("exists"),
+        NodeEnum::SubLink(link) if link.sub_link_type() == SubLinkType::ArraySublink => good("array"),
+        _ => None,
+    }
+}
+
+fn value_function(op: SqlValueFunctionOp) -> Option<&'static str> {
+    Some(match op {
+        SqlValueFunctionOp::SvfopCurrentDate => "current_date",
+        SqlValueFunctionOp::SvfopCurrentTime | SqlValueFunctionOp::SvfopCurrentTimeN => "current_time",
+        SqlValueFunctionOp::SvfopCurrentTimestamp | SqlValueFunctionOp::SvfopCurrentTimestampN => {
+            "current_timestamp"
+        }
+        SqlValueFunctionOp::SvfopLocaltime | SqlValueFunctionOp::SvfopLocaltimeN => "localtime",
+        SqlValueFunctionOp::SvfopLocaltimestamp | SqlValueFunctionOp::SvfopLocaltimestampN => {
+            "localtimestamp"
+        }
+        SqlValueFunctionOp::SvfopCurrentRole => "current_role",
+        SqlValueFunctionOp::SvfopCurrentUser => "current_user",
+        SqlValueFunctionOp::SvfopUser => "user",
+        SqlValueFunctionOp::SvfopSessionUser => "session_user",
+        SqlValueFunctionOp::SvfopCurrentCatalog => "current_catalog",
+        SqlValueFunctionOp::SvfopCurrentSchema => "current_schema",
+        SqlValueFunctionOp::SqlvalueFunctionOpUndefined => return None,
+    })
+}
