@@ -30,7 +30,13 @@ pub(crate) struct Scope<'a> {
 impl<'a> Scope<'a> {
     /// Over one table under its own name.
     pub(crate) fn table(catalog: &'a Catalog, table: Option<&'a Relation>, name: &Ident) -> Self {
-        Self { catalog, table, schema: table.map(|t| t.name.schema.clone()), alias: name.clone(), aliased: false }
+        Self {
+            catalog,
+            table,
+            schema: table.map(|t| t.name.schema.clone()),
+            alias: name.clone(),
+            aliased: false,
+        }
     }
 
     fn has_column(&self, column: &Ident) -> bool {
@@ -52,11 +58,7 @@ impl<'a> Scope<'a> {
             [qualifier, star] if star == "*" && own(qualifier) => Reference::Row,
             [qualifier, name] if own(qualifier) => Reference::Column(Ident::from(name.as_str())),
             [schema, qualifier, rest] if !self.aliased && own(qualifier) && self.is_schema(schema) => {
-                if rest == "*" {
-                    Reference::Row
-                } else {
-                    Reference::Column(Ident::from(rest.as_str()))
-                }
+                if rest == "*" { Reference::Row } else { Reference::Column(Ident::from(rest.as_str())) }
             }
             _ => Reference::Other,
         }

@@ -69,8 +69,7 @@ impl<'a> Namer<'a> {
 
     /// The sequence of a serial or identity column. Source: generateSerialExtraStmts in parse_utilcmd.c.
     pub(crate) fn sequence(&mut self, table: &Ident, column: &Ident) -> Ident {
-        let name =
-            choose(table.as_str(), Some(column.as_str()), "seq", |name| self.relation_taken(name));
+        let name = choose(table.as_str(), Some(column.as_str()), "seq", |name| self.relation_taken(name));
         self.relations.insert(name.clone());
         name
     }

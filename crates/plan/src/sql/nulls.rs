@@ -187,18 +187,35 @@ fn may_become_null(arg: &NodeEnum, scope: &Scope) -> bool {
                     || !matches!(
                         data_type.split(['(', '[', ' ']).next(),
                         Some(
-                            "integer" | "bigint" | "smallint" | "numeric" | "real" | "double" | "text"
-                                | "character" | "boolean" | "date" | "time" | "timestamp" | "interval" | "uuid"
-                                | "bytea" | "inet" | "cidr" | "citext" | "name" | "oid"
+                            "integer"
+                                | "bigint"
+                                | "smallint"
+                                | "numeric"
+                                | "real"
+                                | "double"
+                                | "text"
+                                | "character"
+                                | "boolean"
+                                | "date"
+                                | "time"
+                                | "timestamp"
+                                | "interval"
+                                | "uuid"
+                                | "bytea"
+                                | "inet"
+                                | "cidr"
+                                | "citext"
+                                | "name"
+                                | "oid"
                         )
                     )
             })
         }
         NodeEnum::AConst(_) => false,
         NodeEnum::TypeCast(cast) => {
-            cast.type_name.as_ref().is_none_or(|name| {
-                !matches!(types::builtin(name), Some(base) if !matches!(base, "json" | "jsonb"))
-            }) || ast::node(cast.arg.as_deref()).is_none_or(|arg| may_become_null(arg, scope))
+            cast.type_name.as_ref().is_none_or(
+                |name| !matches!(types::builtin(name), Some(base) if !matches!(base, "json" | "jsonb")),
+            ) || ast::node(cast.arg.as_deref()).is_none_or(|arg| may_become_null(arg, scope))
         }
         NodeEnum::FuncCall(call) => {
             ast::strings(&call.funcname).last().is_none_or(|name| name.contains("json"))
@@ -228,8 +245,10 @@ fn substring_by_position(args: &[Node]) -> bool {
 
 /// Operators that are strict and never NULL for arguments that are not, in every overload PostgreSQL brings.
 /// Source: pg_operator.dat with pg_proc.dat; `#`, `->` and the like are left out because some overloads may be NULL.
-const STRICT_OPERATORS: &[&str] =
-    &["+", "-", "*", "/", "%", "^", "||", "=", "<>", "!=", "<", ">", "<=", ">=", "~", "~*", "!~", "!~*", "&", "|"];
+const STRICT_OPERATORS: &[&str] = &[
+    "+", "-", "*", "/", "%", "^", "||", "=", "<>", "!=", "<", ">", "<=", ">=", "~", "~*", "!~", "!~*", "&",
+    "|",
+];
 
 /// Functions that never return NULL, whatever their arguments. Source: pg_proc.dat.
 const NEVER_NULL: &[&str] = &[
@@ -263,14 +282,85 @@ const NEVER_NULL: &[&str] = &[
 /// their C sources; those that may return NULL for other arguments (`to_char` with an empty format, `extract` of infinity,
 /// `substring` by pattern, `array_length`) are left out.
 const STRICT: &[&str] = &[
-    "abs", "acos", "ascii", "asin", "atan", "atan2", "bit_length", "btrim", "cardinality", "cbrt", "ceil", "ceiling",
-    "char_length", "character_length", "chr", "convert_from", "convert_to", "cos", "date_trunc", "decode", "degrees",
-    "div", "encode", "exp", "floor", "gcd", "hashtext", "initcap", "lcm", "left", "length", "ln", "log", "log10",
-    "lower", "lpad", "ltrim", "make_date", "make_interval", "make_time", "make_timestamp", "make_timestamptz", "md5",
-    "mod", "octet_length", "overlay", "position", "pow", "power", "quote_ident", "quote_literal", "radians",
-    "regexp_replace", "repeat", "replace", "reverse", "right", "round", "rpad", "rtrim", "sha224", "sha256", "sha384",
-    "sha512", "sign", "sin", "split_part", "sqrt", "starts_with", "strpos", "substr", "tan", "timezone", "to_hex",
-    "to_json", "to_jsonb", "to_number", "translate", "trunc", "width_bucket",
+    "abs",
+    "acos",
+    "ascii",
+    "asin",
+    "atan",
+    "atan2",
+    "bit_length",
+    "btrim",
+    "cardinality",
+    "cbrt",
+    "ceil",
+    "ceiling",
+    "char_length",
+    "character_length",
+    "chr",
+    "convert_from",
+    "convert_to",
+    "cos",
+    "date_trunc",
+    "decode",
+    "degrees",
+    "div",
+    "encode",
+    "exp",
+    "floor",
+    "gcd",
+    "hashtext",
+    "initcap",
+    "lcm",
+    "left",
+    "length",
+    "ln",
+    "log",
+    "log10",
+    "lower",
+    "lpad",
+    "ltrim",
+    "make_date",
+    "make_interval",
+    "make_time",
+    "make_timestamp",
+    "make_timestamptz",
+    "md5",
+    "mod",
+    "octet_length",
+    "overlay",
+    "position",
+    "pow",
+    "power",
+    "quote_ident",
+    "quote_literal",
+    "radians",
+    "regexp_replace",
+    "repeat",
+    "replace",
+    "reverse",
+    "right",
+    "round",
+    "rpad",
+    "rtrim",
+    "sha224",
+    "sha256",
+    "sha384",
+    "sha512",
+    "sign",
+    "sin",
+    "split_part",
+    "sqrt",
+    "starts_with",
+    "strpos",
+    "substr",
+    "tan",
+    "timezone",
+    "to_hex",
+    "to_json",
+    "to_jsonb",
+    "translate",
+    "trunc",
+    "width_bucket",
 ];
 
 #[cfg(test)]

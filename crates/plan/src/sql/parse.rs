@@ -57,10 +57,18 @@ pub(crate) fn parse(text: &str) -> Result<(Vec<Parsed>, Tokens<'_>), Diagnostic>
     }
     let bytes = parser_ffi::parse(text).map_err(|error| explain(text, &error))?;
     let tree = ParseResult::decode(bytes.as_slice()).map_err(|error| {
-        diagnostic(0..text.len().min(1), format!("the parser's answer cannot be read: {error}"), "report this")
+        diagnostic(
+            0..text.len().min(1),
+            format!("the parser's answer cannot be read: {error}"),
+            "report this",
+        )
     })?;
     let tokens = Tokens::scan(text).ok_or_else(|| {
-        diagnostic(0..text.len().min(1), "the scanner refuses what the parser accepts".to_owned(), "report this")
+        diagnostic(
+            0..text.len().min(1),
+            "the scanner refuses what the parser accepts".to_owned(),
+            "report this",
+        )
     })?;
     let mut statements = Vec::with_capacity(tree.stmts.len());
     for raw in tree.stmts {
@@ -165,7 +173,8 @@ mod tests {
 
     #[test]
     fn spans_leave_out_comments_and_semicolons() {
-        let text = "\u{feff}-- é\n/* a; */ SELECT 1 -- x\n ; ;\n\nSELECT 'é;' /* in */ , 2 /* after */;\nSELECT 3";
+        let text =
+            "\u{feff}-- é\n/* a; */ SELECT 1 -- x\n ; ;\n\nSELECT 'é;' /* in */ , 2 /* after */;\nSELECT 3";
         assert_eq!(
             spans(text),
             [

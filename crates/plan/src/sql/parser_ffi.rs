@@ -71,7 +71,9 @@ pub(crate) fn parse(text: &str) -> Result<Vec<u8>, ParserError> {
         }
         None if result.tree.data.is_null() => Ok(Vec::new()),
         // SAFETY: without an error `data` points to `len` bytes that live until the result is freed below.
-        None => Ok(unsafe { std::slice::from_raw_parts(result.tree.data.cast::<u8>(), result.tree.len) }.to_vec()),
+        None => {
+            Ok(unsafe { std::slice::from_raw_parts(result.tree.data.cast::<u8>(), result.tree.len) }.to_vec())
+        }
     };
     // SAFETY: the result came from libpg_query and is not used after this.
     unsafe { pg_query_free_protobuf_parse_result(result) };

@@ -127,7 +127,11 @@ impl<'a> Tokens<'a> {
     }
 
     fn after_part(&self, from: usize) -> usize {
-        if self.kind(from) == Kind::Uident && self.kind(from + 1) == Kind::Uescape { from + 3 } else { from + 1 }
+        if self.kind(from) == Kind::Uident && self.kind(from + 1) == Kind::Uescape {
+            from + 3
+        } else {
+            from + 1
+        }
     }
 
     /// Line of a byte, from 1.
@@ -147,7 +151,8 @@ mod tests {
 
     #[test]
     fn depth_elements_and_names() {
-        let text = "f(a, (b), \"c,d\" /* , */ || $q$,$q$), x.\"y\".z -- ,\n, U&\"d\\0061t\" UESCAPE '!' .q end";
+        let text =
+            "f(a, (b), \"c,d\" /* , */ || $q$,$q$), x.\"y\".z -- ,\n, U&\"d\\0061t\" UESCAPE '!' .q end";
         let tokens = Tokens::scan(text).expect("scans");
         let end = tokens.list.len();
         assert_eq!(tokens.slice(0, tokens.element_end(0, end)), "f(a, (b), \"c,d\" /* , */ || $q$,$q$)");
@@ -163,6 +168,9 @@ mod tests {
 
     #[test]
     fn lines_count_from_one() {
-        assert_eq!((line("a\nb\n", 0), line("a\nb\n", 1), line("a\nb\n", 2), line("a\nb\n", 4)), (1, 1, 2, 3));
+        assert_eq!(
+            (line("a\nb\n", 0), line("a\nb\n", 1), line("a\nb\n", 2), line("a\nb\n", 4)),
+            (1, 1, 2, 3)
+        );
     }
 }
