@@ -401,6 +401,13 @@ impl Catalog {
         relation.partitions.iter().flat_map(|partition| self.leaves(partition)).collect()
     }
 
+    /// The table and every partition below it, parents before their partitions.
+    pub fn tree(&self, name: &Name) -> Vec<&Relation> {
+        let Some(relation) = self.relations.get(name) else { return Vec::new() };
+        let below = relation.partitions.iter().flat_map(|partition| self.tree(partition));
+        std::iter::once(relation).chain(below).collect()
+    }
+
     /// Whether a relation, index or sequence of this name exists (they share one namespace in a schema).
     pub fn relation_name_taken(&self, name: &Name) -> bool {
         self.relations.contains_key(name) || self.sequences.contains_key(name) || self.index(name).is_some()

@@ -1,10 +1,13 @@
 //! ADD CHECK: NOT VALID, then VALIDATE, in separate transactions.
 
-use crate::catalog::{Constraint, ConstraintKind};
+use crate::catalog::{Constraint, ConstraintKind, Relation, RelationKind};
 use crate::diagnostic::Refusal;
 use crate::effect::Effect;
+use crate::kind::shared::tree;
+use crate::kind::shared::will_fail::{self, WillFail};
 use crate::kind::{Ctx, Kind, Online};
-use crate::plan::Facts;
+use crate::pg::lock::LockMode;
+use crate::plan::{Facts, WorkKind};
 use crate::sql::expr::Expr;
 use crate::sql::ident::{Ident, Name};
 
@@ -28,8 +31,19 @@ impl Kind for AddCheck {
         "add_check"
     }
 
-    fn facts(&self, _ctx: &Ctx) -> Facts {
-        todo!()
+    fn facts(&self, ctx: &Ctx) -> Facts {
+        let locks = tree::locks(ctx.logical, &self.table, LockMode::AccessExclusive);
+        let work = tree::work(ctx.logical, &self.table, WorkKind::Scan);
+        Facts {
+            locks,
+            work: if self.not_valid { Vec::new() } else { work },
+            transaction: true,
+            breaks: vec![format!(
+                "code that writes rows against {} into {} gets errors (23514) from then on",
+                self.name, self.table
+            )],
+            fails: self.check(ctx).err().map(Into::into),
+        }
     }
 
     fn online(&self, _ctx: &Ctx) -> Result<Online, Refusal> {
@@ -42,6 +56,28 @@ impl Kind for AddCheck {
 }
 
 impl AddCheck {
+    /// What is certain to make the statement fail. Source: `AddRelationNewConstraints` in src/backend/catalog/heap.c.
+    fn check<'a>(&self, ctx: &Ctx<'a>) -> Result<&'a Relation, WillFail> {
+        let table = will_fail::table(ctx, &self.table)?;
+        will_fail::columns(table, self.expr.columns.iter().map(|reference| &reference.column))?;
+        will_fail::constraint_name_free(table, &self.name)?;
+        if self.expr.subquery {
+            return Err(WillFail::new(
+                "0A000",
+                format!("CHECK {} holds a subquery", self.name),
+                "put the query into a function or a trigger",
+            ));
+        }
+        if self.no_inherit && table.kind == RelationKind::PartitionedTable {
+            return Err(WillFail::new(
+                "42P16",
+                format!("a CHECK of partitioned table {} cannot be NO INHERIT", self.table),
+                "leave NO INHERIT out",
+            ));
+        }
+        Ok(table)
+    }
+
     /// The constraint as the catalog will show it. Source for the order of `conkey`: `StoreRelCheck` in
     /// src/backend/catalog/heap.c.
     fn constraint(&self, validated: bool) -> Constraint {

@@ -32,7 +32,12 @@ impl Kind for AsWritten {
     }
 
     fn facts(&self, _ctx: &Ctx) -> Facts {
-        todo!()
+        Facts {
+            locks: self.locks.clone(),
+            work: self.work.clone(),
+            transaction: self.transaction,
+            ..Facts::default()
+        }
     }
 
     fn online(&self, _ctx: &Ctx) -> Result<Online, Refusal> {

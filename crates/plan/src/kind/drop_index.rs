@@ -1,11 +1,15 @@
 //! DROP INDEX: CONCURRENTLY, at contract.
 
+use crate::catalog::{Constraint, ConstraintKind, Index, Relation, RelationKind};
 use crate::ddl;
 use crate::diagnostic::Refusal;
 use crate::effect::Effect;
+use crate::kind::shared::tree;
+use crate::kind::shared::will_fail::WillFail;
 use crate::kind::{Ctx, Kind, Online};
-use crate::plan::Facts;
-use crate::sql::ident::Name;
+use crate::pg::lock::LockMode;
+use crate::plan::{Facts, LockClaim};
+use crate::sql::ident::{Ident, Name};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -25,8 +29,26 @@ impl Kind for DropIndex {
         "drop_index"
     }
 
-    fn facts(&self, _ctx: &Ctx) -> Facts {
-        todo!()
+    fn facts(&self, ctx: &Ctx) -> Facts {
+        let fails = self.check(ctx).err().map(Into::into);
+        let transaction = !self.concurrently;
+        let Some((table, index)) = ctx.logical.index(&self.index) else {
+            return Facts { transaction, fails, ..Facts::default() };
+        };
+        let mut breaks = Vec::new();
+        if index.unique {
+            breaks.push(format!(
+                "INSERT … ON CONFLICT that relies on {} fails (42P10), and duplicates may come",
+                self.index
+            ));
+        }
+        Facts {
+            locks: self.locks(ctx, table, index, self.concurrently),
+            transaction,
+            breaks,
+            fails,
+            ..Facts::default()
+        }
     }
 
     fn online(&self, _ctx: &Ctx) -> Result<Online, Refusal> {
@@ -41,4 +63,92 @@ impl Kind for DropIndex {
             .map(|(table, index)| Effect::IndexGone { table: table.name.clone(), index: index.name.clone() });
         std::iter::once(own).chain(below).collect()
     }
+}
+
+impl DropIndex {
+    /// The index, if there is one; or what is certain to make the statement fail. Source: `RemoveRelations` and
+    /// `RangeVarCallbackForDropRelation` in src/backend/commands/tablecmds.c, and dependency.c.
+    fn check<'a>(&self, ctx: &Ctx<'a>) -> Result<Option<(&'a Relation, &'a Index)>, WillFail> {
+        let Some((table, index)) = ctx.logical.index(&self.index) else {
+            if self.if_exists {
+                return Ok(None);
+            }
+            return Err(WillFail::new(
+                "42704",
+                format!("index {} does not exist", self.index),
+                "correct the name, or write IF EXISTS",
+            ));
+        };
+        if let Some(constraint) = &index.constraint {
+            return Err(WillFail::new(
+                "2BP01",
+                format!("constraint {constraint} of {} stands on index {}", table.name, self.index),
+                "drop the constraint instead",
+            ));
+        }
+        if index.inherited {
+            return Err(WillFail::new(
+                "2BP01",
+                format!(
+                    "index {} belongs to an index of the partitioned table above {}",
+                    self.index, table.name
+                ),
+                "drop the index of the partitioned table",
+            ));
+        }
+        if let Some((child, key)) = relying_foreign_key(ctx, table, index)
+            && (!self.cascade || self.concurrently)
+        {
+            return Err(WillFail::new(
+                "2BP01",
+                format!("foreign key {} of {} relies on unique index {}", key.name, child.name, self.index),
+                "drop the foreign key first, or give it another unique index",
+            ));
+        }
+        if self.concurrently && (self.cascade || table.kind == RelationKind::PartitionedTable) {
+            return Err(WillFail::new(
+                "0A000",
+                format!(
+                    "DROP INDEX CONCURRENTLY takes neither CASCADE nor the index of a partitioned table ({})",
+                    self.index
+                ),
+                "leave CONCURRENTLY and CASCADE out",
+            ));
+        }
+        Ok(Some((table, index)))
+    }
+
+    /// Locks on the tables and on the indexes that go.
+    fn locks(&self, ctx: &Ctx, table: &Relation, index: &Index, concurrently: bool) -> Vec<LockClaim> {
+        let mode = if concurrently { LockMode::ShareUpdateExclusive } else { LockMode::AccessExclusive };
+        let mut locks = tree::locks(ctx.logical, &table.name, mode);
+        if locks.is_empty() {
+            return locks;
+        }
+        let own = (table, index);
+        for (table, index) in std::iter::once(own).chain(ddl::index::attached(ctx.logical, table, index)) {
+            locks.push(LockClaim { relation: table.name.sibling(index.name.clone()), mode });
+        }
+        locks
+    }
+}
+
+/// A foreign key that needs this index, because no other unique index of the table has exactly its columns.
+fn relying_foreign_key<'a>(
+    ctx: &Ctx<'a>,
+    table: &Relation,
+    index: &Index,
+) -> Option<(&'a Relation, &'a Constraint)> {
+    let serves = |candidate: &Index, columns: &[Ident]| {
+        candidate.unique
+            && !candidate.partial
+            && candidate.columns.len() == columns.len()
+            && candidate.columns.iter().flatten().all(|column| columns.contains(column))
+            && candidate.columns.iter().all(Option::is_some)
+    };
+    ctx.logical.incoming_foreign_keys(&table.name).into_iter().find(|(_, key)| {
+        let ConstraintKind::ForeignKey { columns, .. } = &key.kind else { return false };
+        serves(index, columns)
+            && !table.indexes.iter().any(|other| other.name != index.name && serves(other, columns))
+    })
 }

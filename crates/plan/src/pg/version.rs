@@ -35,6 +35,12 @@ impl Version {
         self.major() >= 15
     }
 
+    /// Adding a unique constraint to a partitioned table locks its partitions ACCESS EXCLUSIVE, not SHARE: 18 and later.
+    /// Source: measured on 14, 15, 17 and 18.
+    pub fn unique_locks_partitions(self) -> bool {
+        self.major() >= 18
+    }
+
     /// Virtual generated columns: 18 and later. Source: release notes 18.
     pub fn virtual_columns(self) -> bool {
         self.major() >= 18

@@ -2,3 +2,5 @@
 
 pub(crate) mod not_null;
 pub(crate) mod tighten;
+pub(crate) mod tree;
+pub(crate) mod will_fail;
