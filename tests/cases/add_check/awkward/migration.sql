@@ -1,0 +1,1 @@
+ALTER TABLE "Odd Schema"."Table With A Name Of 63 Bytes, Quoted; Mixed Case______________" ADD CHECK ("Column ""x"" Of 63 Bytes_________________________________________" <> '' AND "select" > 0), ADD CONSTRAINT "It's; checked" CHECK (length("Ünï") < 1000);

@@ -1,0 +1,2 @@
+ALTER TABLE users ADD CONSTRAINT users_age_sane CHECK (age BETWEEN 0 AND 150);
+ALTER TABLE users ADD CHECK (email LIKE '%@%');

@@ -1,0 +1,1 @@
+ALTER TABLE users ADD COLUMN IF NOT EXISTS name text DEFAULT 'x', ADD COLUMN IF NOT EXISTS nickname text;

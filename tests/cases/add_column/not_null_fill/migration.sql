@@ -1,0 +1,2 @@
+-- concertina: fill country = 'CH'
+ALTER TABLE users ADD COLUMN country text NOT NULL;

@@ -1,0 +1,1 @@
+ALTER TABLE posts ADD FOREIGN KEY (title) REFERENCES users (email);

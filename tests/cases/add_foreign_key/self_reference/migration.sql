@@ -1,0 +1,1 @@
+ALTER TABLE posts ADD FOREIGN KEY (reply_to) REFERENCES posts;

@@ -1,0 +1,13 @@
+CREATE TABLE users (
+    id bigint PRIMARY KEY,
+    email text NOT NULL,
+    name text,
+    age int DEFAULT 18
+);
+INSERT INTO users SELECT i, 'u' || i || '@example.org', CASE WHEN i % 7 = 0 THEN NULL ELSE 'User ' || i END, i % 90
+FROM generate_series(1, 2000) AS i;
+
+CREATE TABLE posts (id int PRIMARY KEY, author bigint, title text, reply_to int);
+INSERT INTO posts SELECT i, 1 + i % 2000, 'post ' || i, CASE WHEN i > 10 THEN i - 10 END FROM generate_series(1, 1500) AS i;
+
+INSERT INTO posts VALUES (5001, 77777, 'orphan', NULL);

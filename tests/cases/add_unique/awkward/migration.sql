@@ -1,0 +1,2 @@
+ALTER TABLE "Odd Schema"."Table With A Name Of 63 Bytes, Quoted; Mixed Case______________" ADD UNIQUE ("Column ""x"" Of 63 Bytes_________________________________________", "select");
+ALTER TABLE "Odd Schema"."Table With A Name Of 63 Bytes, Quoted; Mixed Case______________" ADD CONSTRAINT "Unique; ""Id""" UNIQUE ("Id", "Column ""x"" Of 63 Bytes_________________________________________") WITH (fillfactor = 70);

@@ -1,0 +1,1 @@
+ALTER TABLE users ADD UNIQUE (no_such_column);

@@ -1,0 +1,1 @@
+CREATE INDEX users_pkey ON users (name);

@@ -1,0 +1,1 @@
+ALTER TABLE "Odd Schema"."Table With A Name Of 63 Bytes, Quoted; Mixed Case______________" DROP COLUMN "Column ""x"" Of 63 Bytes_________________________________________", DROP COLUMN IF EXISTS "No Such";

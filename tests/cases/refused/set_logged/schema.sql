@@ -1,0 +1,2 @@
+CREATE UNLOGGED TABLE t (id int PRIMARY KEY);
+INSERT INTO t SELECT generate_series(1, 100);

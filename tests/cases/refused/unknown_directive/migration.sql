@@ -1,0 +1,2 @@
+-- concertina: pray users
+ALTER TABLE users ADD COLUMN x int;

@@ -1,0 +1,2 @@
+-- concertina: fill y = 1
+ALTER TABLE users ADD COLUMN x int;

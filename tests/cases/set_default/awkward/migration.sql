@@ -1,0 +1,1 @@
+ALTER TABLE "Odd Schema"."Table With A Name Of 63 Bytes, Quoted; Mixed Case______________" ALTER "Column ""x"" Of 63 Bytes_________________________________________" SET DEFAULT 'it''s; "so"' || now()::text;

@@ -1,0 +1,2 @@
+-- concertina: fill name = 'unknown'
+ALTER TABLE users ALTER COLUMN name SET NOT NULL;

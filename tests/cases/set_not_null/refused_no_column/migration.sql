@@ -1,0 +1,1 @@
+ALTER TABLE users ALTER COLUMN no_such_column SET NOT NULL;

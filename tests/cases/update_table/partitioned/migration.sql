@@ -1,0 +1,1 @@
+UPDATE events SET note = kind || '!' WHERE note IS NULL;

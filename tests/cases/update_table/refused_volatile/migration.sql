@@ -1,0 +1,1 @@
+UPDATE users SET name = random()::text WHERE random() < 0.5;

@@ -1,0 +1,1 @@
+UPDATE users SET age = age + 1 WHERE age > 60;
