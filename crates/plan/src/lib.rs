@@ -15,6 +15,7 @@ pub mod effect;
 pub mod kind;
 pub mod pg;
 
+pub mod batch;
 pub(crate) mod ddl;
 pub mod plan;
 pub(crate) mod schedule;
