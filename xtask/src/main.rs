@@ -3,7 +3,9 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod install_postgres;
+mod lemmy;
 
 #[derive(Parser)]
 #[command(name = "xtask", about = "Developer commands for Concertina")]
@@ -16,10 +18,17 @@ struct Args {
 enum Task {
     /// Fetch other major versions of PostgreSQL into the cache
     InstallPostgres(install_postgres::Args),
+    /// Cost of a backfill, and what clients feel of it, as ratios
+    Bench(bench::Args),
+    /// Run and plan a real project's migrations (a directory of NAME/up.sql)
+    Lemmy(lemmy::Args),
 }
 
-fn main() -> Result<()> {
+#[tokio::main]
+async fn main() -> Result<()> {
     match Args::parse().command {
         Task::InstallPostgres(args) => install_postgres::run(&args),
+        Task::Bench(args) => bench::run(&args).await,
+        Task::Lemmy(args) => lemmy::run(&args).await,
     }
 }

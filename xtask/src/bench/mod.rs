@@ -1,0 +1,79 @@
+//! Benchmarks: what a backfill costs against one plain UPDATE, and what clients feel of it.
+
+mod clients;
+mod cost;
+
+use anyhow::Result;
+use concertina_lab::{Installation, Options, Server};
+
+/// Arguments.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Rows of the table for the cost benchmark
+    #[arg(long, default_value_t = 5_000_000)]
+    rows: u64,
+    /// Runs, of which the median counts
+    #[arg(long, default_value_t = 5)]
+    runs: usize,
+    /// Scale of the pgbench tables for the client benchmark (100,000 rows each)
+    #[arg(long, default_value_t = 50)]
+    scale: u32,
+    /// Seconds per window of the client benchmark
+    #[arg(long, default_value_t = 20)]
+    window: u64,
+    /// Pairs of windows
+    #[arg(long, default_value_t = 5)]
+    windows: usize,
+    /// Run only one part
+    #[arg(long, value_enum)]
+    only: Option<Part>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// Backfill of a derived column, strided
+    Stride,
+    /// UPDATE … SET v = v + 1, by key
+    Key,
+    /// Client latency at the default throttle
+    Clients,
+}
+
+/// Runs the benchmarks and prints their figures beside the goals.
+pub(crate) async fn run(args: &Args) -> Result<()> {
+    let wants = |part| args.only.is_none_or(|only| only == part);
+    let installation = Installation::find()?;
+    println!("PostgreSQL {}, {} cores", installation.version, std::thread::available_parallelism()?);
+    if wants(Part::Stride) || wants(Part::Key) {
+        let server = server(&installation).await?;
+        cost::prepare(&server, args.rows).await?;
+        if wants(Part::Stride) {
+            cost::compare(&server, &cost::STRIDE, args.runs).await?;
+        }
+        if wants(Part::Key) {
+            cost::compare(&server, &cost::KEY, args.runs).await?;
+        }
+    }
+    if wants(Part::Clients) {
+        let server = server(&installation).await?;
+        clients::compare(&server, args.scale, args.window, args.windows).await?;
+    }
+    Ok(())
+}
+
+/// A server with production-like durability, large enough that checkpoints do not decide the result.
+async fn server(installation: &Installation) -> Result<Server> {
+    let options = Options::new()
+        .durable()
+        .set("shared_buffers", "2GB")
+        .set("max_wal_size", "16GB")
+        .set("checkpoint_timeout", "1h")
+        .set("autovacuum", "off");
+    Server::start(installation, options).await
+}
+
+/// The middle value; of an even number the upper one.
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

@@ -1,0 +1,142 @@
+//! Real input: a directory of `NAME/up.sql` migrations of a real project. Applies them in order with `apply --simple` and
+//! with psql and compares the dumps; then plans each on top of its predecessors and counts what comes of it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use concertina_lab::{Installation, Options, Server};
+use concertina_plan::policy::Policy;
+use concertina_run::connect::Target;
+use concertina_run::engine::Stop;
+use concertina_run::event::Silent;
+use concertina_run::settings::Settings;
+use concertina_run::state::MigrationFile;
+use concertina_run::{Engine, Error};
+
+/// Arguments.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Directory whose subdirectories hold an up.sql each; run in order of name
+    directory: PathBuf,
+    /// Major version of PostgreSQL
+    #[arg(long, default_value_t = 17)]
+    major: u32,
+    /// Print every refusal, not only the counts
+    #[arg(long)]
+    verbose: bool,
+}
+
+/// Runs it.
+pub(crate) async fn run(args: &Args) -> Result<()> {
+    let files = files(&args.directory)?;
+    println!("{} files from {}", files.len(), args.directory.display());
+    let installation = Installation::major(args.major)?;
+    let server = Server::start(&installation, Options::new()).await?;
+    println!("PostgreSQL {}", installation.version);
+    simple_equals_psql(&server, &files).await?;
+    plan_each(&server, &files, args.verbose).await
+}
+
+fn files(directory: &Path) -> Result<Vec<MigrationFile>> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(directory)
+        .with_context(|| format!("cannot read {}", directory.display()))?
+        .map(|entry| Ok(entry?.path().join("up.sql")))
+        .collect::<Result<_>>()?;
+    paths.retain(|path| path.is_file());
+    paths.sort();
+    paths
+        .iter()
+        .enumerate()
+        .map(|(at, path)| {
+            let name =
+                path.parent().and_then(Path::file_name).context("no directory name")?.to_string_lossy();
+            // The folder's own naming (dashes in the date) is not one of ours: number the files in their order.
+            let name: String =
+                name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+            Ok(MigrationFile { name: format!("{:04}_{name}", at + 1), text: fs::read_to_string(path)? })
+        })
+        .collect()
+}
+
+async fn engine(server: &Server, database: &str) -> Result<Engine> {
+    let target = Target::resolve(Some(&server.url(database)))?;
+    Ok(Engine::connect(target, Settings::default(), Policy::default(), Arc::new(Silent), Stop::default())
+        .await?)
+}
+
+async fn simple_equals_psql(server: &Server, files: &[MigrationFile]) -> Result<()> {
+    server.create_database("simple").await?;
+    server.create_database("naive").await?;
+    let engine = engine(server, "simple").await?;
+    engine.init().await?;
+    let outcome = engine.apply_simple(files).await?;
+    println!("apply --simple ran {} of {} files", outcome.moved.len(), files.len());
+    for file in files {
+        server.psql("naive", &file.text).await.with_context(|| format!("psql on {}", file.name))?;
+    }
+    let ours = without_ledger(&server.pg_dump_schema("simple").await?);
+    let theirs = server.pg_dump_schema("naive").await?;
+    if ours != theirs {
+        let at = ours.lines().zip(theirs.lines()).position(|(a, b)| a != b).unwrap_or(0);
+        bail!(
+            "pg_dump differs at line {}:\n  simple: {}\n  psql:   {}",
+            at + 1,
+            ours.lines().nth(at).unwrap_or_default(),
+            theirs.lines().nth(at).unwrap_or_default()
+        );
+    }
+    println!("pg_dump after apply --simple equals pg_dump after psql ({} lines)", theirs.lines().count());
+    Ok(())
+}
+
+/// Drops the ledger's schema from a dump: everything from a heading of an object in it to the next heading.
+fn without_ledger(dump: &str) -> String {
+    let mut kept = String::new();
+    for block in dump.split_inclusive("\n\n\n") {
+        let heading = block.lines().find(|line| line.starts_with("-- Name: ")).unwrap_or_default();
+        let ours = heading.contains("Schema: concertina;")
+            || heading.starts_with("-- Name: concertina; Type: SCHEMA");
+        if !ours {
+            kept.push_str(block);
+        }
+    }
+    kept
+}
+
+async fn plan_each(server: &Server, files: &[MigrationFile], verbose: bool) -> Result<()> {
+    server.create_database("planned").await?;
+    let mut planned = 0;
+    let mut refused = 0;
+    let mut reasons: BTreeMap<(String, String), u32> = BTreeMap::new();
+    for file in files {
+        let engine = engine(server, "planned").await?;
+        let pending = file.clone();
+        let outcome = tokio::spawn(async move { engine.plan(&pending).await })
+            .await
+            .with_context(|| format!("planning {} panicked", file.name))?;
+        match outcome {
+            Ok(_) => planned += 1,
+            Err(Error::Refused { diagnostics, .. }) => {
+                refused += 1;
+                for diagnostic in diagnostics {
+                    let kind = diagnostic.kind.unwrap_or_else(|| "-".to_owned());
+                    if verbose {
+                        println!("{}: {kind} [{}]: {}", file.name, diagnostic.code, diagnostic.message);
+                    }
+                    *reasons.entry((diagnostic.code.slug().to_owned(), kind)).or_default() += 1;
+                }
+            }
+            Err(error) => bail!("{}: {error}", file.name),
+        }
+        server.psql("planned", &file.text).await.with_context(|| format!("psql on {}", file.name))?;
+    }
+    println!("planned {planned}, refused {refused}, no panic");
+    println!("refused statements by code and kind:");
+    for ((code, kind), count) in &reasons {
+        println!("{count:6}  {code:16} {kind}");
+    }
+    Ok(())
+}
