@@ -23,7 +23,7 @@ use tokio_postgres::Client;
 use crate::database::connect;
 use record::Recorder;
 
-pub use record::{BUCKET, Bucket, FailedOperation, KindReport, Live, Report};
+pub use record::{BUCKET, Bucket, FailedOperation, KindReport, Live, Report, Window};
 pub use workload::{Failure, Kind, Mix, Params, Work, Workload, params};
 
 /// How long [`Traffic::stop`] waits for operations that were due.

@@ -50,6 +50,42 @@ impl Report {
     pub fn unanswered(&self) -> u64 {
         self.scheduled.saturating_sub(self.ops + self.failed)
     }
+
+    /// What the clients felt of the operations that fell due between these times, to the full [`BUCKET`].
+    pub fn between(&self, from: Duration, to: Duration) -> Window {
+        let buckets = self.buckets.iter().filter(|bucket| bucket.at + BUCKET > from && bucket.at < to);
+        let mut window = Window::default();
+        let mut times = Vec::new();
+        for bucket in buckets {
+            times.extend_from_slice(&bucket.times);
+            window.failed += bucket.failed;
+            window.max = window.max.max(bucket.max);
+            for (code, count) in &bucket.errors {
+                *window.errors.entry(code.clone()).or_default() += count;
+            }
+        }
+        times.sort_unstable();
+        window.ops = times.len() as u64;
+        (window.p50, window.p99) = (rank(&times, 0.50), rank(&times, 0.99));
+        window
+    }
+}
+
+/// What the clients felt of the operations that fell due within a part of the run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Window {
+    /// Operations that succeeded.
+    pub ops: u64,
+    /// Operations that failed.
+    pub failed: u64,
+    /// Half of the successful operations took at most this long.
+    pub p50: Duration,
+    /// 99 of 100 successful operations took at most this long.
+    pub p99: Duration,
+    /// The longest that any operation took, failed ones included.
+    pub max: Duration,
+    /// How many operations failed with which SQLSTATE (or `connection`, or `wrong`).
+    pub errors: BTreeMap<String, u64>,
 }
 
 /// One kind of operation.
@@ -80,6 +116,10 @@ pub struct Bucket {
     pub p99: Duration,
     /// The longest.
     pub max: Duration,
+    /// How many operations failed with which SQLSTATE (or `connection`, or `wrong`).
+    pub errors: BTreeMap<String, u64>,
+    /// Times of the successful operations in microseconds.
+    times: Vec<u32>,
 }
 
 /// One operation that failed.
@@ -139,8 +179,9 @@ struct Tally {
 /// Every single time, in microseconds: four bytes each are less than a histogram.
 #[derive(Debug, Default, Clone)]
 struct RawBucket {
-    times: Vec<u32>,
-    failed: u64,
+    good: Vec<u32>,
+    failed: Vec<u32>,
+    errors: BTreeMap<String, u64>,
 }
 
 impl Recorder {
@@ -156,18 +197,22 @@ impl Recorder {
             self.buckets.resize(place + 1, RawBucket::default());
         }
         let bucket = &mut self.buckets[place];
-        bucket.times.push(u32::try_from(took.as_micros()).unwrap_or(u32::MAX));
+        let time = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
         if took > self.max {
             (self.max, self.max_at) = (took, due);
         }
         let tally = self.kinds.entry(kind).or_insert_with(Tally::new);
         tally.max = tally.max.max(took);
         match outcome {
-            Ok(()) => tally.times.saturating_record(took.as_micros() as u64),
+            Ok(()) => {
+                tally.times.saturating_record(took.as_micros() as u64);
+                bucket.good.push(time);
+            }
             Err(failure) => {
                 tally.failed += 1;
-                bucket.failed += 1;
+                bucket.failed.push(time);
                 let code = failure.code().to_owned();
+                *bucket.errors.entry(code.clone()).or_default() += 1;
                 *self.errors.entry(code.clone()).or_default() += 1;
                 if self.failures.len() < KEPT_FAILURES {
                     let message = failure.to_string();
@@ -208,7 +253,8 @@ impl Recorder {
     pub(super) fn live(&self, elapsed: Duration, waiting: Duration) -> Live {
         let now = (elapsed.as_micros() / BUCKET.as_micros()) as usize;
         let recent = self.buckets.iter().skip(now.saturating_sub(10));
-        let mut times: Vec<u32> = recent.flat_map(|bucket| bucket.times.iter().copied()).collect();
+        let mut times: Vec<u32> =
+            recent.flat_map(|bucket| bucket.good.iter().chain(&bucket.failed).copied()).collect();
         times.sort_unstable();
         Live {
             ops: self.kinds.values().map(|tally| tally.times.len()).sum(),
@@ -241,14 +287,17 @@ impl Tally {
 
 impl RawBucket {
     fn bucket(&self, place: usize) -> Bucket {
-        let mut times = self.times.clone();
-        times.sort_unstable();
+        let mut all = self.good.clone();
+        all.extend_from_slice(&self.failed);
+        all.sort_unstable();
         Bucket {
             at: BUCKET * place as u32,
-            count: times.len() as u64,
-            failed: self.failed,
-            p99: rank(&times, 0.99),
-            max: rank(&times, 1.0),
+            count: all.len() as u64,
+            failed: self.failed.len() as u64,
+            p99: rank(&all, 0.99),
+            max: rank(&all, 1.0),
+            errors: self.errors.clone(),
+            times: self.good.clone(),
         }
     }
 }
@@ -294,5 +343,16 @@ mod tests {
         let counts: Vec<u64> = report.buckets.iter().map(|bucket| bucket.count).collect();
         assert_eq!(counts, [99, 1, 1]);
         assert_eq!(report.buckets[0].max, Duration::from_millis(99));
+
+        let all = report.between(Duration::ZERO, report.elapsed);
+        assert_eq!((all.ops, all.failed, all.p50, all.max), (100, 1, Duration::from_millis(50), report.max));
+        let late = report.between(Duration::from_millis(200), Duration::from_millis(300));
+        assert_eq!((late.ops, late.failed, late.max), (0, 1, Duration::from_millis(300)));
+        assert_eq!(late.errors["wrong"], 1);
+        let early = report.between(Duration::ZERO, Duration::from_millis(100));
+        assert_eq!(
+            (early.ops, early.p99, early.max),
+            (99, Duration::from_millis(99), Duration::from_millis(99))
+        );
     }
 }
