@@ -1,6 +1,10 @@
 //! Errors a person can act on: what happened, to which object, what state things are in now, what to do next.
 
+use std::error::Error as _;
+use std::fmt::Write as _;
+
 use concertina_plan::diagnostic::Diagnostic;
+use tokio_postgres::error::SqlState;
 
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
@@ -116,4 +120,150 @@ pub enum Error {
         /// What, and the way out.
         message: String,
     },
+}
+
+/// Why the server or the wire said no, as far as that decides what to do next.
+/// Source: doc/src/sgml/errcodes (Appendix A, "PostgreSQL Error Codes").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// `55P03`: `lock_timeout` passed, or NOWAIT found a lock.
+    LockTimeout,
+    /// `40P01`
+    Deadlock,
+    /// `40001`
+    Serialization,
+    /// `57014`: cancelled by request, or `statement_timeout` passed.
+    Canceled,
+    /// `42501`
+    Privilege,
+    /// The session is gone, and with it what it had not committed. Whether a COMMIT under way took effect is unknown.
+    ConnectionLost,
+    /// Trying again does not help.
+    Other,
+}
+
+impl Failure {
+    /// What sort of failure this is.
+    pub fn of(error: &tokio_postgres::Error) -> Self {
+        match error.code() {
+            Some(code) => Self::of_sqlstate(code.code()),
+            None if error.is_closed() || error.source().is_some_and(|cause| cause.is::<std::io::Error>()) => {
+                Self::ConnectionLost
+            }
+            None => Self::Other,
+        }
+    }
+
+    /// The same, by SQLSTATE.
+    pub fn of_sqlstate(code: &str) -> Self {
+        match code {
+            "55P03" => Self::LockTimeout,
+            "40P01" => Self::Deadlock,
+            "40001" => Self::Serialization,
+            "57014" => Self::Canceled,
+            "42501" => Self::Privilege,
+            // The session is ended by an administrator, a crash, or one of its own idle and transaction timeouts.
+            "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04" => Self::ConnectionLost,
+            _ if code.starts_with("08") => Self::ConnectionLost,
+            _ => Self::Other,
+        }
+    }
+
+    /// The same transaction may well succeed when it is tried again on the same session.
+    pub fn is_transient(self) -> bool {
+        matches!(self, Self::LockTimeout | Self::Deadlock | Self::Serialization | Self::Canceled)
+    }
+}
+
+impl Error {
+    /// What `doing` met. Keeps SQLSTATE, detail and hint; a lost session becomes [`Error::Connection`].
+    pub fn sql(doing: impl Into<String>, error: &tokio_postgres::Error) -> Self {
+        let doing = doing.into();
+        match (Failure::of(error), error.code()) {
+            (Failure::ConnectionLost, _) | (_, None) => {
+                Self::Connection { message: format!("{doing}: {}", said(error)) }
+            }
+            (_, Some(code)) => Self::Sql { doing, sqlstate: code.code().to_owned(), message: said(error) },
+        }
+    }
+
+    /// SQLSTATE, where the server sent one.
+    pub fn sqlstate(&self) -> Option<&str> {
+        match self {
+            Self::Sql { sqlstate, .. } | Self::Step { sqlstate, .. } => Some(sqlstate),
+            Self::Privilege { .. } => Some(SqlState::INSUFFICIENT_PRIVILEGE.code()),
+            _ => None,
+        }
+    }
+
+    /// What sort of failure it is.
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Connection { .. } => Failure::ConnectionLost,
+            _ => self.sqlstate().map_or(Failure::Other, Failure::of_sqlstate),
+        }
+    }
+}
+
+/// Says what was being done when the server refused: `client.execute(…).await.doing("write the ledger")?`.
+pub trait Doing<T> {
+    /// Turns the driver's error into ours.
+    ///
+    /// # Errors
+    /// Those that were there already.
+    fn doing(self, what: &str) -> Result<T, Error>;
+}
+
+impl<T> Doing<T> for Result<T, tokio_postgres::Error> {
+    fn doing(self, what: &str) -> Result<T, Error> {
+        self.map_err(|error| Error::sql(what, &error))
+    }
+}
+
+/// The server's words with detail and hint, or the driver's with their cause.
+pub fn said(error: &tokio_postgres::Error) -> String {
+    if let Some(db) = error.as_db_error() {
+        let mut text = db.message().to_owned();
+        for (label, more) in [("detail", db.detail()), ("hint", db.hint()), ("where", db.where_())] {
+            if let Some(more) = more {
+                // Writing to a string cannot fail.
+                let _ = write!(text, "\n  {label}: {more}");
+            }
+        }
+        return text;
+    }
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        // The driver's own message ends with its cause already.
+        let words = next.to_string();
+        if !text.ends_with(&words) {
+            let _ = write!(text, ": {words}");
+        }
+        cause = next.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Failure;
+
+    #[test]
+    fn sqlstates_are_sorted_by_what_helps() {
+        for (code, failure) in [
+            ("55P03", Failure::LockTimeout),
+            ("40P01", Failure::Deadlock),
+            ("40001", Failure::Serialization),
+            ("57014", Failure::Canceled),
+            ("42501", Failure::Privilege),
+            ("08006", Failure::ConnectionLost),
+            ("57P01", Failure::ConnectionLost),
+            ("25P03", Failure::ConnectionLost),
+            ("23505", Failure::Other),
+        ] {
+            assert_eq!(Failure::of_sqlstate(code), failure, "{code}");
+        }
+        assert!(Failure::Canceled.is_transient() && !Failure::ConnectionLost.is_transient());
+    }
 }

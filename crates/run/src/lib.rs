@@ -9,6 +9,7 @@ pub mod connect;
 pub mod engine;
 pub mod error;
 pub mod event;
+pub mod ledger;
 pub mod settings;
 pub mod state;
 

@@ -1,0 +1,200 @@
+//! Creates the ledger, and refuses one that is not ours to write: newer than the program, or carried over to another database.
+
+use concertina_plan::sql::ident::Ident;
+use tokio_postgres::{Client, GenericClient};
+
+use crate::error::{Doing, Error, Failure};
+
+/// Version of the ledger that this program writes.
+const VERSION: i32 = 1;
+
+/// Any constant that nobody else uses; "concert" in ASCII.
+const LOCK: i64 = 0x63_6f6e_6365_7274;
+
+const TABLES: &str = include_str!("../sql/ledger_1.sql");
+
+/// Whether there is a ledger, of whatever version. Needs no right on it.
+///
+/// # Errors
+/// [`Error::Connection`].
+pub async fn exists(client: &(impl GenericClient + Sync)) -> Result<bool, Error> {
+    let row = client.query_one(STATE, &[]).await.doing("look for the ledger")?;
+    Ok(row.get("complete"))
+}
+
+/// Creates the ledger if it is not there, and checks it. Idempotent; two at once are fine.
+///
+/// # Errors
+/// [`Error::Privilege`] with the exact GRANT, [`Error::Ledger`].
+pub async fn ensure(client: &Client) -> Result<(), Error> {
+    let state = client.query_one(STATE, &[]).await.doing("look for the ledger")?;
+    if !state.get::<_, bool>("complete") {
+        create(client, &state).await?;
+    }
+    check(client).await?;
+    remember_database(client).await
+}
+
+async fn create(client: &Client, state: &tokio_postgres::Row) -> Result<(), Error> {
+    let (database, role): (String, String) = (state.get("database"), state.get("role"));
+    let (database, role) = (Ident::new(database), Ident::new(role));
+    let may_create: bool = state.get("may_create");
+    let schema_there: bool = state.get("schema_there");
+    if !schema_there && !may_create {
+        return Err(Error::Privilege {
+            what: format!("{role} may not create schemas in database {database}, where the ledger is kept"),
+            grant: format!(
+                "GRANT CREATE ON DATABASE {database} TO {role}\n  or, narrower: CREATE SCHEMA concertina AUTHORIZATION {role}; \
+                 CREATE SCHEMA concertina_archive AUTHORIZATION {role}"
+            ),
+        });
+    }
+    if schema_there && !state.get::<_, bool>("may_use") {
+        return Err(Error::Privilege {
+            what: format!("{role} may not create tables in schema concertina, where the ledger is kept"),
+            grant: format!("GRANT USAGE, CREATE ON SCHEMA concertina TO {role}"),
+        });
+    }
+    // A lone transaction as one message: either all of it is there or nothing. Without the lock two sessions could collide in
+    // the unique indexes of the catalog in spite of IF NOT EXISTS.
+    let mut sql =
+        format!("BEGIN; SET LOCAL lock_timeout = '10s'; SELECT pg_catalog.pg_advisory_xact_lock({LOCK}); ");
+    // Even with IF NOT EXISTS the right to create is asked for first, so a schema made beforehand must not be named.
+    // Source: CreateSchemaCommand in src/backend/commands/schemacmds.c.
+    if !schema_there {
+        sql.push_str("CREATE SCHEMA IF NOT EXISTS concertina; ");
+    }
+    if may_create {
+        sql.push_str("CREATE SCHEMA IF NOT EXISTS concertina_archive; ");
+    }
+    sql.push_str("SET LOCAL client_min_messages = warning; ");
+    sql.push_str(TABLES);
+    sql.push_str("; COMMIT");
+    let result = client.batch_execute(&sql).await;
+    if result.is_err() {
+        // Ends the failed transaction; if the session is gone there is nothing to end.
+        let _ = client.batch_execute("ROLLBACK").await;
+    }
+    result.doing("create the ledger in schema concertina")
+}
+
+/// Checks version, rights and database. Read-only.
+///
+/// # Errors
+/// [`Error::Ledger`], [`Error::Privilege`].
+pub async fn check(client: &(impl GenericClient + Sync)) -> Result<(), Error> {
+    let row = match client.query_opt(META, &[]).await {
+        Err(error) if Failure::of(&error) == Failure::Privilege => return Err(no_right(client).await?),
+        result => result.doing("read the ledger")?,
+    };
+    let Some(row) = row else {
+        return Err(Error::Ledger {
+            message:
+                "the ledger is damaged: concertina.meta has no row; restore schema concertina from a backup"
+                    .to_owned(),
+        });
+    };
+    let version: i32 = row.get("version");
+    if version > VERSION {
+        return Err(Error::Ledger {
+            message: format!(
+                "the ledger has version {version}, and this program writes {VERSION}: use a newer Concertina"
+            ),
+        });
+    }
+    if !row.get::<_, bool>("may_write") {
+        return Err(no_right(client).await?);
+    }
+    let moved =
+        row.get::<_, bool>("other_database") || other_system(client, row.get("system_identifier")).await?;
+    let in_flight: Vec<String> = row.get("in_flight");
+    // Finished migrations are as true of the copy as of the original; only those under way are a danger.
+    if moved && !in_flight.is_empty() {
+        return Err(Error::Ledger {
+            message: format!(
+                "this database is a copy or was moved (dump and restore, pg_upgrade) while {} {} in flight\n  if this one is to be \
+                 migrated from now on, run: UPDATE concertina.meta SET system_identifier = NULL, database_oid = NULL",
+                in_flight.join(", "),
+                if in_flight.len() == 1 { "was" } else { "were" }
+            ),
+        });
+    }
+    Ok(())
+}
+
+/// Writes down which database this is, where that is open or no longer true.
+async fn remember_database(client: &Client) -> Result<(), Error> {
+    let system = system_identifier(client).await?;
+    client.execute(REMEMBER, &[&system]).await.doing("write the ledger")?;
+    Ok(())
+}
+
+async fn other_system(client: &(impl GenericClient + Sync), known: Option<String>) -> Result<bool, Error> {
+    Ok(match (known, system_identifier(client).await?) {
+        (Some(known), Some(now)) => known != now,
+        _ => false,
+    })
+}
+
+/// `None` where the function was revoked from us.
+async fn system_identifier(client: &(impl GenericClient + Sync)) -> Result<Option<String>, Error> {
+    // A function's EXECUTE right is checked when the statement starts, so asking and calling are two statements.
+    let may = client.query_one(MAY_READ_CONTROL, &[]).await.doing("identify the server")?;
+    if !may.get::<_, bool>(0) {
+        return Ok(None);
+    }
+    let row = client.query_one(SYSTEM_IDENTIFIER, &[]).await.doing("identify the server")?;
+    Ok(Some(row.get(0)))
+}
+
+async fn no_right(client: &(impl GenericClient + Sync)) -> Result<Error, Error> {
+    let row = client.query_one(STATE, &[]).await.doing("look for the ledger")?;
+    let role = Ident::new(row.get::<_, String>("role"));
+    Ok(Error::Privilege {
+        what: format!("{role} may not write the ledger in schema concertina"),
+        grant: format!(
+            "GRANT USAGE, CREATE ON SCHEMA concertina TO {role}; \
+             GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA concertina TO {role}"
+        ),
+    })
+}
+
+/// Reads `pg_class` by name: that needs no right on the schema.
+const STATE: &str = "
+SELECT (SELECT count(*) = 5 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname = 'concertina' AND c.relkind = 'r'
+          AND c.relname IN ('meta', 'migration', 'step', 'event', 'lease')) AS complete,
+       EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'concertina') AS schema_there,
+       EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'concertina'
+               AND pg_catalog.has_schema_privilege(oid, 'USAGE')
+               AND pg_catalog.has_schema_privilege(oid, 'CREATE')) AS may_use,
+       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') AS may_create,
+       pg_catalog.current_database()::text AS database,
+       current_user::text AS role";
+
+const META: &str = "
+SELECT m.version, m.system_identifier,
+       coalesce(m.database_oid <> (SELECT oid FROM pg_catalog.pg_database
+                                   WHERE datname = pg_catalog.current_database()), false) AS other_database,
+       (SELECT pg_catalog.bool_and(pg_catalog.has_table_privilege(c.oid, 'SELECT')
+                               AND pg_catalog.has_table_privilege(c.oid, 'INSERT')
+                               AND pg_catalog.has_table_privilege(c.oid, 'UPDATE')
+                               AND pg_catalog.has_table_privilege(c.oid, 'DELETE'))
+        FROM pg_catalog.pg_class AS c
+        WHERE c.oid IN ('concertina.migration'::regclass, 'concertina.step'::regclass, 'concertina.event'::regclass,
+                        'concertina.lease'::regclass)) AS may_write,
+       (SELECT coalesce(pg_catalog.array_agg(name ORDER BY name), '{}') FROM concertina.migration
+        WHERE state NOT IN ('done', 'undone')) AS in_flight
+FROM concertina.meta AS m";
+
+const REMEMBER: &str = "
+UPDATE concertina.meta AS m
+SET database_oid = d.oid, system_identifier = coalesce($1::text, m.system_identifier)
+FROM pg_catalog.pg_database AS d
+WHERE d.datname = pg_catalog.current_database()
+  AND (m.database_oid, m.system_identifier) IS DISTINCT FROM (d.oid, coalesce($1::text, m.system_identifier))";
+
+const MAY_READ_CONTROL: &str =
+    "SELECT pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')";
+
+const SYSTEM_IDENTIFIER: &str = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()";
