@@ -1,162 +1,228 @@
-//! Text and names of indexes.
+//! Statements about indexes, and what becomes of an index in a partition tree.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use crate::catalog::{Catalog, Index, Relation, RelationKind};
 use crate::sql::ident::{Ident, Name};
+use crate::sql::index_text::{self, IndexText};
+use crate::sql::names::{IndexSort, Namer};
 
-/// The name PostgreSQL gives to an index that has none: `table_columns_label`, shortened and numbered until it is free.
-/// Source: `ChooseIndexName` and `ChooseRelationName` in src/backend/commands/indexcmds.c.
-pub(crate) fn choose_name(
-    catalog: &Catalog,
-    taken: &BTreeSet<Name>,
-    table: &Name,
-    columns: &[Ident],
-    label: &str,
-) -> Name {
-    let mut addition = String::new();
-    for column in columns {
-        if !addition.is_empty() {
-            addition.push('_');
-        }
-        addition.push_str(column.as_str());
-        if addition.len() >= 64 {
-            break;
-        }
-    }
-    let mut pass = 0;
-    loop {
-        let label = if pass == 0 { label.to_owned() } else { format!("{label}{pass}") };
-        let name = table.sibling(object_name(table.name.as_str(), &addition, &label));
-        let constraint = catalog
-            .relations
-            .values()
-            .any(|relation| relation.name.schema == name.schema && relation.constraint(&name.name).is_some());
-        if !catalog.relation_name_taken(&name) && !taken.contains(&name) && !constraint {
-            return name;
-        }
-        pass += 1;
-    }
+/// How an index is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// In a transaction, with all partitions.
+    Plain,
+    /// Outside one, beside running writes.
+    Concurrently,
+    /// On a partitioned table alone: INVALID until every partition's index is attached.
+    Only,
 }
 
-/// `first_second_label` in 63 bytes; the longer of the first two is cut first.
-/// Source: `makeObjectName` in src/backend/commands/indexcmds.c.
-pub(crate) fn object_name(first: &str, second: &str, label: &str) -> Ident {
-    let available = 63 - label.len() - 1 - usize::from(!second.is_empty());
-    let (mut one, mut two) = (first.len(), second.len());
-    while one + two > available {
-        if one > two {
-            one -= 1;
-        } else {
-            two -= 1;
-        }
+/// `body` is everything after the table.
+pub(crate) fn create(name: &Ident, table: &Name, unique: bool, how: How, body: &str) -> String {
+    let unique = if unique { "UNIQUE " } else { "" };
+    let (concurrently, only) = match how {
+        How::Plain => ("", ""),
+        How::Concurrently => ("CONCURRENTLY ", ""),
+        How::Only => ("", "ONLY "),
+    };
+    format!("CREATE {unique}INDEX {concurrently}{name} ON {only}{table} {body}")
+}
+
+/// Drops an index if it is there.
+pub(crate) fn drop(index: &Name) -> String {
+    format!("DROP INDEX IF EXISTS {index}")
+}
+
+/// Drops an index if it is there, outside a transaction.
+pub(crate) fn drop_concurrently(index: &Name) -> String {
+    format!("DROP INDEX CONCURRENTLY IF EXISTS {index}")
+}
+
+/// Makes a partition's index part of its parent's.
+pub(crate) fn attach(parent: &Name, child: &Name) -> String {
+    format!("ALTER INDEX {parent} ATTACH PARTITION {child}")
+}
+
+/// Everything after the table in an index's definition, as `pg_get_indexdef` or [`create`] writes it: both begin with
+/// the same words, so that nothing has to be searched for. `None` for a definition in another form.
+/// Source: `pg_get_indexdef_worker` in src/backend/utils/adt/ruleutils.c.
+pub(crate) fn body<'d>(table: &Name, index: &'d Index) -> Option<&'d str> {
+    let unique = if index.unique { "UNIQUE " } else { "" };
+    let rest = index.definition.strip_prefix(&format!("CREATE {unique}INDEX {} ON ", index.name))?;
+    let rest = rest.strip_prefix("ONLY ").unwrap_or(rest);
+    rest.strip_prefix(&format!("{table} "))
+}
+
+/// Whether two indexes, each with its table, are the same but for name and table.
+pub(crate) fn same(one: (&Name, &Index), other: (&Name, &Index)) -> Sameness {
+    if !alike(one.1, other.1) {
+        return Sameness::Different;
     }
-    let (one, two) = (clip(first, one), clip(second, two));
-    if two.is_empty() {
-        Ident::new(format!("{one}_{label}"))
-    } else {
-        Ident::new(format!("{one}_{two}_{label}"))
-    }
-}
-
-fn clip(text: &str, max: usize) -> &str {
-    let mut end = max.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
-}
-
-/// What the columns of an index are called in its generated name: a column by its name, an expression by what
-/// `FigureIndexColname` says, INCLUDE columns too; doubles are numbered.
-/// Source: `ChooseIndexColumnNames` in src/backend/commands/indexcmds.c.
-pub(crate) fn column_names(index: &Index) -> Vec<Ident> {
-    let mut names: Vec<Ident> = Vec::new();
-    let keys = index.columns.iter().map(|column| column.clone().unwrap_or_else(|| Ident::new("expr")));
-    for name in keys.chain(index.include.iter().cloned()) {
-        let unique = (0..)
-            .map(|n| if n == 0 { name.clone() } else { Ident::new(format!("{}{n}", name.as_str())) })
-            .find(|candidate| !names.contains(candidate));
-        names.extend(unique);
-    }
-    names
-}
-
-/// One index of a partition tree: where it is and what it is.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Branch {
-    /// The partition.
-    pub(crate) table: Name,
-    /// Its index; `inherited`.
-    pub(crate) index: Index,
-    /// The index it is attached to.
-    pub(crate) parent: Name,
-    /// The partition is itself partitioned.
-    pub(crate) partitioned: bool,
-}
-
-/// The indexes that CREATE INDEX on a partitioned table makes below it, parents before children. Names are those that
-/// PostgreSQL chooses; `label` is `idx`, or `key` for a unique constraint.
-pub(crate) fn branches(
-    catalog: &Catalog,
-    table: &Name,
-    index: &Index,
-    columns: &[Ident],
-    label: &str,
-) -> Vec<Branch> {
-    let mut taken = BTreeSet::from([table.sibling(index.name.clone())]);
-    let mut branches = Vec::new();
-    descend(catalog, table, index, columns, label, &mut taken, &mut branches);
-    branches
-}
-
-fn descend(
-    catalog: &Catalog,
-    table: &Name,
-    index: &Index,
-    columns: &[Ident],
-    label: &str,
-    taken: &mut BTreeSet<Name>,
-    branches: &mut Vec<Branch>,
-) {
-    let Some(relation) = catalog.relation(table) else { return };
-    for partition in &relation.partitions {
-        let name = choose_name(catalog, taken, partition, columns, label);
-        taken.insert(name.clone());
-        let child = Index { name: name.name.clone(), inherited: true, ..index.clone() };
-        let partitioned =
-            catalog.relation(partition).is_some_and(|p| p.kind == RelationKind::PartitionedTable);
-        branches.push(Branch {
-            table: partition.clone(),
-            index: child.clone(),
-            parent: table.sibling(index.name.clone()),
-            partitioned,
-        });
-        descend(catalog, partition, &child, columns, label, taken, branches);
+    let text = |(table, index)| body(table, index).and_then(index_text::read);
+    match (text(one), text(other)) {
+        (Some(one), Some(other)) if one.normal == other.normal => Sameness::Same,
+        // Expressions and predicates are not printed as they were written.
+        _ if one.1.columns.iter().any(Option::is_none) || one.1.partial => Sameness::Perhaps,
+        (Some(one), Some(other)) if one.keys == other.keys => Sameness::Perhaps,
+        (None, _) | (_, None) => Sameness::Perhaps,
+        _ => Sameness::Different,
     }
 }
 
-/// The indexes of partitions that are attached to this one, at any depth. The catalog does not say which parent index an
-/// attached one has, but it has the same keys and options.
-pub(crate) fn attached<'a>(
-    catalog: &'a Catalog,
-    table: &'a Relation,
-    index: &Index,
-) -> Vec<(&'a Relation, &'a Index)> {
-    let mut found = Vec::new();
-    for partition in table.partitions.iter().filter_map(|partition| catalog.relation(partition)) {
-        if let Some(child) = partition.indexes.iter().find(|child| child.inherited && alike(child, index)) {
-            found.push((partition, child));
-            found.extend(attached(catalog, partition, child));
-        }
-    }
-    found
+/// What is known of two indexes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sameness {
+    /// They are the same.
+    Same,
+    /// Same columns, but expressions, operator classes, order or options may differ.
+    Perhaps,
+    /// They are not.
+    Different,
 }
 
+/// Same columns in the same roles.
 fn alike(one: &Index, other: &Index) -> bool {
     one.columns == other.columns
         && one.include == other.include
         && one.uses == other.uses
-        && (one.unique, one.primary, one.partial) == (other.unique, other.primary, other.partial)
-        && one.constraint.is_some() == other.constraint.is_some()
+        && (one.unique, one.primary, one.exclusion, one.partial)
+            == (other.unique, other.primary, other.exclusion, other.partial)
+}
+
+/// The index of one partition that belongs to an index of the partitioned table.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Branch {
+    /// The partition.
+    pub(crate) table: Name,
+    /// Its index, with `inherited` set.
+    pub(crate) index: Index,
+    /// The index that it is attached to.
+    pub(crate) parent: Name,
+    /// The partition is itself partitioned.
+    pub(crate) partitioned: bool,
+    /// The index is there already, and only gets attached.
+    pub(crate) exists: bool,
+}
+
+impl Branch {
+    /// The index by its full name.
+    pub(crate) fn name(&self) -> Name {
+        self.table.sibling(self.index.name.clone())
+    }
+}
+
+/// The indexes that an index on a partitioned table brings to its partitions, parents first. Names are those that
+/// PostgreSQL chooses; an equal index that a partition has already is taken.
+/// Source: `DefineIndex` in src/backend/commands/indexcmds.c.
+pub(crate) fn branches(catalog: &Catalog, table: &Name, index: &Index, sort: IndexSort) -> Vec<Branch> {
+    let columns = body(table, index)
+        .and_then(index_text::read)
+        .map_or_else(|| column_names(index), |IndexText { columns, .. }| columns);
+    let mut tree = Tree { catalog, columns, sort, namers: BTreeMap::new(), branches: Vec::new() };
+    tree.namer(&table.schema).take_relation(&index.name);
+    tree.descend(table, index);
+    tree.branches
+}
+
+/// Column names without the help of the text: expressions are called `expr`.
+fn column_names(index: &Index) -> Vec<String> {
+    let keys = index.columns.iter().map(|key| key.as_ref().map_or("expr", Ident::as_str));
+    keys.chain(index.include.iter().map(Ident::as_str)).map(ToOwned::to_owned).collect()
+}
+
+struct Tree<'a> {
+    catalog: &'a Catalog,
+    columns: Vec<String>,
+    sort: IndexSort,
+    namers: BTreeMap<Ident, Namer<'a>>,
+    branches: Vec<Branch>,
+}
+
+impl<'a> Tree<'a> {
+    fn namer(&mut self, schema: &Ident) -> &mut Namer<'a> {
+        self.namers.entry(schema.clone()).or_insert_with(|| Namer::new(self.catalog, schema))
+    }
+
+    fn descend(&mut self, table: &Name, index: &Index) {
+        let Some(relation) = self.catalog.relation(table) else { return };
+        for partition in &relation.partitions {
+            let Some(partition) = self.catalog.relation(partition) else { continue };
+            if partition.kind == RelationKind::ForeignTable {
+                continue;
+            }
+            let existing = partition.indexes.iter().find(|candidate| {
+                !candidate.inherited
+                    && candidate.valid
+                    && candidate.constraint.is_some() == index.constraint.is_some()
+                    && same((&partition.name, candidate), (table, index)) == Sameness::Same
+            });
+            let child = match existing {
+                Some(found) => Index { inherited: true, ..found.clone() },
+                None => {
+                    let (columns, sort) = (self.columns.clone(), self.sort);
+                    let name = self.namer(&partition.name.schema).index(&partition.name.name, &columns, sort);
+                    let body = body(table, index).unwrap_or_default();
+                    Index {
+                        definition: create(&name, &partition.name, index.unique, How::Plain, body),
+                        constraint: index.constraint.as_ref().map(|_| name.clone()),
+                        name,
+                        inherited: true,
+                        ..index.clone()
+                    }
+                }
+            };
+            self.branches.push(Branch {
+                table: partition.name.clone(),
+                index: child.clone(),
+                parent: table.sibling(index.name.clone()),
+                partitioned: partition.kind == RelationKind::PartitionedTable,
+                exists: existing.is_some(),
+            });
+            self.descend(&partition.name, &child);
+        }
+    }
+}
+
+/// An index of a partition that may be the one PostgreSQL would take instead of making another, where the catalog does
+/// not show whether it is.
+pub(crate) fn doubtful<'a>(
+    catalog: &'a Catalog,
+    table: &Name,
+    index: &Index,
+) -> Option<(&'a Relation, &'a Index)> {
+    catalog.tree(table).into_iter().skip(1).find_map(|partition| {
+        let found = partition.indexes.iter().find(|candidate| {
+            !candidate.inherited
+                && candidate.constraint.is_some() == index.constraint.is_some()
+                && same((&partition.name, candidate), (table, index)) == Sameness::Perhaps
+        })?;
+        Some((partition, found))
+    })
+}
+
+/// The indexes of partitions that are attached to this one, at any depth, parents first. The catalog does not say which
+/// parent index an attached one has, but it has the same keys and options.
+pub(crate) fn attached(catalog: &Catalog, table: &Relation, index: &Index) -> Vec<Branch> {
+    let mut found = Vec::new();
+    for partition in table.partitions.iter().filter_map(|partition| catalog.relation(partition)) {
+        let twins = |wanted: Sameness| {
+            partition.indexes.iter().find(move |child| {
+                child.inherited
+                    && child.constraint.is_some() == index.constraint.is_some()
+                    && same((&partition.name, child), (&table.name, index)) == wanted
+            })
+        };
+        if let Some(child) = twins(Sameness::Same).or_else(|| twins(Sameness::Perhaps)) {
+            found.push(Branch {
+                table: partition.name.clone(),
+                index: child.clone(),
+                parent: table.name.sibling(index.name.clone()),
+                partitioned: partition.kind == RelationKind::PartitionedTable,
+                exists: false,
+            });
+            found.extend(attached(catalog, partition, child));
+        }
+    }
+    found
 }

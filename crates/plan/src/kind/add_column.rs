@@ -1,9 +1,7 @@
 //! ADD COLUMN, in all its forms but inline constraints, which lowering splits off.
 
-use std::collections::BTreeSet;
 use std::iter;
 
-use crate::ddl;
 use crate::diagnostic::Refusal;
 use crate::effect::Effect;
 use crate::kind::shared::not_null;
@@ -14,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::{Catalog, Column, Generated, Identity, Sequence};
 use crate::sql::expr::Expr;
 use crate::sql::ident::{Ident, Name, literal};
+use crate::sql::names::Namer;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -111,8 +110,8 @@ impl AddColumn {
     /// Source: `generateSerialExtraStmts` in src/backend/parser/parse_utilcmd.c.
     fn sequence_name(&self, catalog: &Catalog) -> Option<Name> {
         (self.serial || self.identity.is_some()).then(|| {
-            let column = [self.column.clone()];
-            ddl::index::choose_name(catalog, &BTreeSet::new(), &self.table, &column, "seq")
+            let name = Namer::new(catalog, &self.table.schema).sequence(&self.table.name, &self.column);
+            self.table.sibling(name)
         })
     }
 }

@@ -2,14 +2,19 @@
 
 use crate::catalog::{Constraint, ConstraintKind, Index, Relation, RelationKind};
 use crate::ddl;
-use crate::diagnostic::Refusal;
+use crate::ddl::index::{Branch, How};
+use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
+use crate::kind::shared::index::{self, Purpose, TreeBuild};
+use crate::kind::shared::tighten::{self, Timing};
 use crate::kind::shared::tree;
 use crate::kind::shared::will_fail::{self, WillFail};
 use crate::kind::{Ctx, Kind, Online};
 use crate::pg::lock::LockMode;
-use crate::plan::{Facts, LockClaim, WorkKind};
+use crate::plan::{Facts, LockClaim, Need, Phase, Probe, Step, Undo, WorkKind};
 use crate::sql::ident::{Ident, Name, list};
+use crate::sql::index_text;
+use crate::sql::names::IndexSort;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -59,8 +64,29 @@ impl Kind for AddUnique {
         }
     }
 
-    fn online(&self, _ctx: &Ctx) -> Result<Online, Refusal> {
-        todo!()
+    fn online(&self, ctx: &Ctx) -> Result<Online, Refusal> {
+        let table = self.check(ctx)?;
+        if let Some(index) = &self.using_index {
+            return Ok(Online { steps: vec![self.adopt(ctx, index)], notices: Vec::new() });
+        }
+        let index = self.index(ctx);
+        let timing = tighten::unique_timing(ctx, table, &self.columns, !self.nulls_not_distinct);
+        if timing == Timing::AsWritten {
+            return Ok(Online { steps: vec![self.at_once(ctx)], notices: Vec::new() });
+        }
+        let phase = timing.phase();
+        let what = format!("UNIQUE constraint {} on {}", self.name, self.table);
+        let mut online = Online { steps: vec![self.proof(table, &what)], notices: Vec::new() };
+        online.notices.extend(timing.notice(&what));
+        if table.kind == RelationKind::PartitionedTable {
+            online.steps.extend(self.over_partitions(ctx, &index, phase)?);
+        } else {
+            let bare = Index { constraint: None, immediate: true, ..index.clone() };
+            let why = "UNIQUE alone would block reads and writes while it builds the same index";
+            online.steps.push(index::build(ctx.logical, &self.table, &bare, phase, why));
+            online.steps.push(self.constrain(ctx, &index, &index.name, phase));
+        }
+        Ok(online)
     }
 
     fn effects(&self, ctx: &Ctx) -> Vec<Effect> {
@@ -84,6 +110,127 @@ impl Kind for AddUnique {
 }
 
 impl AddUnique {
+    fn proof(&self, table: &Relation, what: &str) -> Step {
+        let keys: Vec<String> = self.columns.iter().map(ToString::to_string).collect();
+        let query = tighten::duplicates(table, &keys, None, self.nulls_not_distinct);
+        let violation = format!("keys that several rows of {} share", self.table);
+        tighten::proof(&self.table, what, query, violation)
+    }
+
+    /// On a table that nobody uses yet.
+    fn at_once(&self, ctx: &Ctx) -> Step {
+        let mut step = Step::transaction(
+            Phase::Expand,
+            format!("Add unique constraint {} to {}", self.name, self.table),
+            "the table is new: nobody uses it yet",
+            vec![ddl::constraint::add(&self.table, &self.name, &self.definition())],
+        )
+        .probe(self.probe(Some(true)))
+        .undone_by(vec![self.gone(ctx, Phase::Expand)])
+        .requires(Need::Relation(self.table.clone()))
+        .requires(Need::NoConstraint(self.table.clone(), self.name.clone()));
+        for effect in self.effects(ctx) {
+            step = step.provides(effect);
+        }
+        step
+    }
+
+    /// Puts the constraint on the index just built.
+    fn constrain(&self, ctx: &Ctx, index: &Index, using: &Ident, phase: Phase) -> Step {
+        Step::transaction(
+            phase,
+            format!("Make index {using} of {} the unique constraint {}", self.table, self.name),
+            "the index is there, so nothing is scanned",
+            vec![ddl::constraint::add_unique_using(&self.table, &self.name, using, &self.deferrable)],
+        )
+        .locks(tree::lock(ctx.logical, &self.table, LockMode::AccessExclusive))
+        .probe(self.probe(Some(true)))
+        .undone_by(vec![self.gone(ctx, phase)])
+        .requires(Need::Relation(self.table.clone()))
+        .requires(Need::NoConstraint(self.table.clone(), self.name.clone()))
+        .provides(Effect::Index { table: self.table.clone(), index: index.clone() })
+        .provides(Effect::Constraint { table: self.table.clone(), constraint: self.constraint(index) })
+    }
+
+    /// USING INDEX as written: the index enforces already, so that nothing tightens. An index of the same file may be built
+    /// in validate, or in contract; it comes after.
+    fn adopt(&self, ctx: &Ctx, using: &Ident) -> Step {
+        let phase = match ctx.physical.relation(&self.table) {
+            Some(table) if table.new_here => Phase::Expand,
+            Some(table) if table.index(using).is_some() => Phase::Validate,
+            _ => Phase::Contract,
+        };
+        let index = self.index(ctx);
+        let mut step = self.constrain(ctx, &index, using, phase);
+        step.undo = self.undo_adopt(ctx, phase);
+        if *using == self.name {
+            return step;
+        }
+        let old = self.table.sibling(using.clone());
+        if !step.locks.is_empty() {
+            step.locks.push(LockClaim { relation: old, mode: LockMode::ShareUpdateExclusive });
+        }
+        step.provides.insert(0, Effect::IndexGone { table: self.table.clone(), index: using.clone() });
+        step
+    }
+
+    /// Dropping the constraint drops the index that was there before: it is built again.
+    fn undo_adopt(&self, ctx: &Ctx, phase: Phase) -> Undo {
+        let mut steps = vec![self.gone(ctx, phase)];
+        if let Some(given) = self.given(ctx) {
+            let why = "it was there before, and went with the constraint";
+            let mut build = index::build(ctx.logical, &self.table, &given, phase, why);
+            build.undo = Undo::Nothing;
+            steps.push(build);
+        }
+        Undo::Steps { steps, loses: None }
+    }
+
+    fn given(&self, ctx: &Ctx) -> Option<Index> {
+        ctx.logical.relation(&self.table)?.index(self.using_index.as_ref()?).cloned()
+    }
+
+    fn over_partitions(&self, ctx: &Ctx, index: &Index, phase: Phase) -> Result<Vec<Step>, Refusal> {
+        if let Some((partition, twin)) = ddl::index::doubtful(ctx.logical, &self.table, index) {
+            return Err(Refusal::new(
+                Code::NotYet,
+                format!(
+                    "partition {} has unique constraint {}, which may be equal to {}: PostgreSQL would then take it \
+                     instead of making another",
+                    partition.name, twin.name, index.name
+                ),
+                "drop it first",
+            ));
+        }
+        let branches = self.branches(ctx);
+        let constraint = Constraint { definition: self.definition(), ..self.constraint(index) };
+        let tree = TreeBuild {
+            catalog: ctx.logical,
+            table: &self.table,
+            index,
+            branches: &branches,
+            purpose: Purpose::Unique { constraint: &constraint, deferrable: &self.deferrable },
+            phase,
+        };
+        Ok(tree.steps())
+    }
+
+    fn gone(&self, ctx: &Ctx, phase: Phase) -> Step {
+        Step::transaction(
+            phase,
+            format!("Drop unique constraint {} of {}", self.name, self.table),
+            "takes the new constraint away",
+            vec![ddl::constraint::drop_if_exists(&self.table, &self.name)],
+        )
+        .locks(tree::locks(ctx.logical, &self.table, LockMode::AccessExclusive))
+        .probe(self.probe(None))
+        .provides(Effect::ConstraintGone { table: self.table.clone(), constraint: self.name.clone() })
+    }
+
+    fn probe(&self, validated: Option<bool>) -> Probe {
+        Probe::Constraint { table: self.table.clone(), name: self.name.clone(), validated }
+    }
+
     /// ACCESS EXCLUSIVE on the table; on its partitions only SHARE before 18. Source: measured on 14 to 18.
     fn locks_as_written(&self, ctx: &Ctx) -> Vec<LockClaim> {
         let below = if ctx.logical.server.version.unique_locks_partitions() {
@@ -185,42 +332,61 @@ impl AddUnique {
         }
     }
 
-    /// The unique index as `CREATE UNIQUE INDEX` would be written, without CONCURRENTLY.
+    /// The unique index as `CREATE UNIQUE INDEX` would be written. A constraint's `USING INDEX TABLESPACE` is an index's
+    /// `TABLESPACE`.
     fn index_definition(&self, name: &Ident, table: &Name) -> String {
-        format!("CREATE UNIQUE INDEX {name} ON {table} USING btree {}", self.body())
-    }
-
-    /// What follows the access method of the index.
-    fn body(&self) -> String {
-        let mut body = format!("({})", list(&self.columns));
+        let mut keys = format!("({})", list(&self.columns));
         if !self.include.is_empty() {
-            body.push_str(&format!(" INCLUDE ({})", list(&self.include)));
+            keys.push_str(&format!(" INCLUDE ({})", list(&self.include)));
         }
         if self.nulls_not_distinct {
-            body.push_str(" NULLS NOT DISTINCT");
+            keys.push_str(" NULLS NOT DISTINCT");
         }
-        if !self.storage.is_empty() {
-            body.push(' ');
-            body.push_str(&self.storage);
+        let storage = index_text::storage(&self.storage);
+        if !storage.is_empty() {
+            keys.push(' ');
+            keys.push_str(&storage);
         }
-        body
+        ddl::index::create(name, table, true, How::Plain, &format!("USING btree {keys}"))
+    }
+
+    /// Keys as a constraint writes them.
+    fn keys(&self) -> String {
+        let distinct = if self.nulls_not_distinct { "NULLS NOT DISTINCT " } else { "" };
+        let include = if self.include.is_empty() {
+            String::new()
+        } else {
+            format!(" INCLUDE ({})", list(&self.include))
+        };
+        format!("{distinct}({}){include}", list(&self.columns))
+    }
+
+    /// What follows `ADD CONSTRAINT name`.
+    fn definition(&self) -> String {
+        let mut definition = format!("UNIQUE {}", self.keys());
+        for clause in [&self.storage, &self.deferrable] {
+            if !clause.is_empty() {
+                definition.push(' ');
+                definition.push_str(clause);
+            }
+        }
+        definition
     }
 
     /// The constraint that stands on `index`.
     fn constraint(&self, index: &Index) -> Constraint {
-        let distinct = if self.nulls_not_distinct { " NULLS NOT DISTINCT" } else { "" };
-        let include = if index.include.is_empty() {
-            String::new()
-        } else {
-            format!(" INCLUDE ({})", list(&index.include))
-        };
+        let columns: Vec<Ident> = index.columns.iter().flatten().cloned().collect();
         let deferrable =
             if self.deferrable.is_empty() { String::new() } else { format!(" {}", self.deferrable) };
-        let columns: Vec<Ident> = index.columns.iter().flatten().cloned().collect();
+        let keys = match self.using_index {
+            None => self.keys(),
+            Some(_) if index.include.is_empty() => format!("({})", list(&columns)),
+            Some(_) => format!("({}) INCLUDE ({})", list(&columns), list(&index.include)),
+        };
         Constraint {
             name: index.name.clone(),
             kind: ConstraintKind::Unique,
-            definition: format!("UNIQUE{distinct} ({}){include}{deferrable}", list(&columns)),
+            definition: format!("UNIQUE {keys}{deferrable}"),
             columns,
             validated: true,
             deferrable: !index.immediate,
@@ -228,15 +394,10 @@ impl AddUnique {
         }
     }
 
-    fn branches(&self, ctx: &Ctx) -> Vec<ddl::index::Branch> {
-        let index = self.index(ctx);
-        let columns = ddl::index::column_names(&index);
-        ddl::index::branches(ctx.logical, &self.table, &index, &columns, "key")
-            .into_iter()
-            .map(|mut branch| {
-                branch.index.constraint = Some(branch.index.name.clone());
-                branch
-            })
-            .collect()
+    fn branches(&self, ctx: &Ctx) -> Vec<Branch> {
+        if self.using_index.is_some() {
+            return Vec::new();
+        }
+        ddl::index::branches(ctx.logical, &self.table, &self.index(ctx), IndexSort::Unique)
     }
 }

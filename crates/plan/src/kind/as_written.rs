@@ -3,9 +3,7 @@
 use crate::diagnostic::Refusal;
 use crate::effect::Effect;
 use crate::kind::{Ctx, Kind, Online};
-use crate::plan::Facts;
-use crate::plan::LockClaim;
-use crate::plan::Work;
+use crate::plan::{Action, Facts, LockClaim, Phase, Step, Undo, Work};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -41,10 +39,64 @@ impl Kind for AsWritten {
     }
 
     fn online(&self, _ctx: &Ctx) -> Result<Online, Refusal> {
-        todo!()
+        let action = if self.transaction {
+            Action::Transaction { sql: vec![self.sql.clone()] }
+        } else {
+            Action::Alone { sql: self.sql.clone(), heal: None }
+        };
+        let blocks = !self.work.is_empty() || self.locks.iter().any(|lock| lock.mode.blocks_writes());
+        let why = if blocks { "it has no other form" } else { "it is online as it stands" };
+        let mut step = Step::new(Phase::Expand, self.title(), why, action)
+            .locks(self.locks.clone())
+            .undo(self.take_back());
+        step.work.clone_from(&self.work);
+        step.provides.clone_from(&self.effects);
+        Ok(Online { steps: vec![step], notices: Vec::new() })
     }
 
     fn effects(&self, _ctx: &Ctx) -> Vec<Effect> {
         self.effects.clone()
     }
+}
+
+impl AsWritten {
+    fn title(&self) -> String {
+        format!("Run {} as written", self.kind.replace('_', " "))
+    }
+
+    fn take_back(&self) -> Undo {
+        let sql = match &self.undo {
+            Ok(sql) => sql.clone(),
+            Err(why) => return Undo::Impossible { why: why.clone() },
+        };
+        let mut step = Step::transaction(
+            Phase::Expand,
+            format!("Take back {}", self.kind.replace('_', " ")),
+            "the object is new",
+            vec![sql],
+        )
+        .locks(self.locks.clone());
+        step.provides = self.effects.iter().filter_map(gone).collect();
+        Undo::Steps { steps: vec![step], loses: None }
+    }
+}
+
+/// What is left after an object that a statement made is dropped again.
+fn gone(effect: &Effect) -> Option<Effect> {
+    Some(match effect {
+        Effect::Relation(relation) => Effect::RelationGone(relation.name.clone()),
+        Effect::Function(function) => Effect::FunctionGone(function.name.clone()),
+        Effect::Sequence(sequence) => Effect::SequenceGone(sequence.name.clone()),
+        Effect::Type(kind) => Effect::TypeGone(kind.name.clone()),
+        Effect::Trigger { table, trigger } => {
+            Effect::TriggerGone { table: table.clone(), trigger: trigger.name.clone() }
+        }
+        Effect::Index { table, index } => {
+            Effect::IndexGone { table: table.clone(), index: index.name.clone() }
+        }
+        Effect::Constraint { table, constraint } => {
+            Effect::ConstraintGone { table: table.clone(), constraint: constraint.name.clone() }
+        }
+        _ => return None,
+    })
 }

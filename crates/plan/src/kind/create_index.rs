@@ -1,15 +1,23 @@
 //! CREATE INDEX: built CONCURRENTLY; partitioned: ON ONLY, each leaf, ATTACH.
+//!
+//! A unique index over columns that running code writes is proven first, and built at contract: from the moment it
+//! exists it rejects what that code may write.
 
 use crate::catalog::{Index, Relation, RelationKind};
 use crate::ddl;
-use crate::diagnostic::Refusal;
+use crate::ddl::index::{How, Sameness};
+use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
+use crate::kind::shared::index::{Purpose, TreeBuild, build, drop, drop_tree};
+use crate::kind::shared::tighten::{self, Timing};
 use crate::kind::shared::tree;
 use crate::kind::shared::will_fail::{self, WillFail};
 use crate::kind::{Ctx, Kind, Online};
 use crate::pg::lock::LockMode;
-use crate::plan::{Facts, WorkKind};
+use crate::plan::{Facts, Need, Phase, Probe, Step, WorkKind};
 use crate::sql::ident::{Ident, Name};
+use crate::sql::index_text;
+use crate::sql::names::IndexSort;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -36,14 +44,16 @@ impl Kind for CreateIndex {
     fn facts(&self, ctx: &Ctx) -> Facts {
         let mode = if self.concurrently { LockMode::ShareUpdateExclusive } else { LockMode::Share };
         let (locks, mut work) = if self.only {
-            (tree::lock(ctx.logical, &self.table, mode), Vec::new())
+            let leaf = !self.partitioned(ctx);
+            let work = tree::work(ctx.logical, &self.table, WorkKind::IndexBuild);
+            (tree::lock(ctx.logical, &self.table, mode), if leaf { work } else { Vec::new() })
         } else {
             (
                 tree::locks(ctx.logical, &self.table, mode),
                 tree::work(ctx.logical, &self.table, WorkKind::IndexBuild),
             )
         };
-        if self.if_not_exists && ctx.logical.relation_name_taken(&self.name_of(&self.table)) {
+        if self.if_not_exists && ctx.logical.relation_name_taken(&self.full_name()) {
             work.clear();
         }
         let mut breaks = Vec::new();
@@ -62,29 +72,103 @@ impl Kind for CreateIndex {
         }
     }
 
-    fn online(&self, _ctx: &Ctx) -> Result<Online, Refusal> {
-        todo!()
+    fn online(&self, ctx: &Ctx) -> Result<Online, Refusal> {
+        let table = self.check(ctx)?;
+        let mut online = Online::default();
+        let timing = self.timing(ctx, table);
+        let phase = self.phase(table, timing);
+        match self.found(ctx)? {
+            Found::Nothing => {}
+            Found::Equal => return Ok(online),
+            Found::Invalid(leftover) => {
+                let why = "a build that failed left it INVALID; IF NOT EXISTS alone would keep it so";
+                online.steps.push(drop(ctx.logical, &self.table, leftover, phase, why));
+            }
+        }
+        if timing == Timing::AsWritten || (self.only && self.partitioned(ctx)) {
+            online.steps.push(self.at_once(ctx));
+            return Ok(online);
+        }
+        let index = self.made(ctx);
+        if index.unique {
+            online.steps.extend(self.proof(table));
+            online.notices.extend(timing.notice(&format!("unique index {} on {}", index.name, self.table)));
+        }
+        if !self.partitioned(ctx) {
+            let why = "CREATE INDEX alone would block every write while it scans the table";
+            online.steps.push(build(ctx.logical, &self.table, &index, phase, why));
+            return Ok(online);
+        }
+        if let Some((partition, twin)) = ddl::index::doubtful(ctx.logical, &self.table, &index) {
+            return Err(Refusal::new(
+                Code::NotYet,
+                format!(
+                    "partition {} has index {}, which may be equal to {}: PostgreSQL would then take it instead of \
+                     building another",
+                    partition.name, twin.name, index.name
+                ),
+                "drop it first, or make the index ON ONLY the table and attach the partitions' indexes yourself",
+            ));
+        }
+        let branches = ddl::index::branches(ctx.logical, &self.table, &index, IndexSort::Plain);
+        let tree = TreeBuild {
+            catalog: ctx.logical,
+            table: &self.table,
+            index: &index,
+            branches: &branches,
+            purpose: Purpose::Index,
+            phase,
+        };
+        online.steps.extend(tree.steps());
+        Ok(online)
     }
 
     fn effects(&self, ctx: &Ctx) -> Vec<Effect> {
-        if self.if_not_exists && ctx.logical.relation_name_taken(&self.name_of(&self.table)) {
+        if self.if_not_exists
+            && ctx.logical.relation_name_taken(&self.full_name())
+            && !matches!(self.found(ctx), Ok(Found::Invalid(_)))
+        {
             return Vec::new();
         }
-        let own = Effect::Index {
-            table: self.table.clone(),
-            index: Index { valid: !self.only || self.leaf(ctx), ..self.index.clone() },
-        };
-        let below = self
-            .branches(ctx)
+        let index = self.made(ctx);
+        let own = Effect::Index { table: self.table.clone(), index: index.clone() };
+        if self.only {
+            return vec![own];
+        }
+        let below = ddl::index::branches(ctx.logical, &self.table, &index, IndexSort::Plain)
             .into_iter()
             .map(|branch| Effect::Index { table: branch.table, index: branch.index });
         std::iter::once(own).chain(below).collect()
     }
 }
 
+/// What IF NOT EXISTS meets.
+enum Found<'a> {
+    /// The name is free.
+    Nothing,
+    /// An index that is as wanted.
+    Equal,
+    /// The leftover of a failed build.
+    Invalid(&'a Index),
+}
+
 impl CreateIndex {
-    fn name_of(&self, table: &Name) -> Name {
-        table.sibling(self.index.name.clone())
+    fn full_name(&self) -> Name {
+        self.table.sibling(self.index.name.clone())
+    }
+
+    fn partitioned(&self, ctx: &Ctx) -> bool {
+        ctx.logical.relation(&self.table).is_some_and(|table| table.kind == RelationKind::PartitionedTable)
+    }
+
+    /// The index as the catalog will show it. On a partitioned table alone it is INVALID where there are partitions.
+    fn made(&self, ctx: &Ctx) -> Index {
+        let partitions = ctx.logical.relation(&self.table).is_some_and(|table| !table.partitions.is_empty());
+        Index { valid: !(self.only && partitions), definition: self.sql(How::Plain), ..self.index.clone() }
+    }
+
+    fn sql(&self, how: How) -> String {
+        ddl::index::create(&self.index.name, &self.table, self.index.unique, how, &self.body)
     }
 
     /// What is certain to make the statement fail. Source: `DefineIndex` in src/backend/commands/indexcmds.c.
@@ -106,28 +190,118 @@ impl CreateIndex {
             let plain: Vec<Ident> = self.index.columns.iter().flatten().cloned().collect();
             will_fail::unique_covers_partition_key(ctx, table, &plain)?;
         }
-        let name = self.name_of(&self.table);
-        if !self.if_not_exists && ctx.logical.relation_name_taken(&name) {
-            let invalid = ctx.logical.index(&name).is_some_and(|(_, index)| !index.valid);
+        let version = ctx.logical.server.version;
+        if !version.nulls_not_distinct()
+            && index_text::read(&self.body).is_some_and(|index| index.nulls_not_distinct)
+        {
+            return Err(WillFail::new(
+                "42601",
+                format!("NULLS NOT DISTINCT needs PostgreSQL 15, the server is {version}"),
+                "leave it out, or index an expression without NULL",
+            ));
+        }
+        if !self.if_not_exists && ctx.logical.relation_name_taken(&self.full_name()) {
+            let invalid = ctx.logical.index(&self.full_name()).is_some_and(|(_, index)| !index.valid);
             return Err(WillFail::new(
                 "42P07",
-                format!("relation {name} exists already{}", if invalid { " (an INVALID index)" } else { "" }),
+                format!(
+                    "relation {} exists already{}",
+                    self.full_name(),
+                    if invalid { " (an INVALID index)" } else { "" }
+                ),
                 "choose another name; IF NOT EXISTS accepts an equal index, and replaces an INVALID one",
             ));
         }
         Ok(table)
     }
 
-    /// The table has no partitions, so that its index is one index.
-    fn leaf(&self, ctx: &Ctx) -> bool {
-        ctx.logical.relation(&self.table).is_none_or(|table| table.kind != RelationKind::PartitionedTable)
+    fn found<'a>(&self, ctx: &Ctx<'a>) -> Result<Found<'a>, Refusal> {
+        let name = self.full_name();
+        if !self.if_not_exists || !ctx.logical.relation_name_taken(&name) {
+            return Ok(Found::Nothing);
+        }
+        let index = self.made(ctx);
+        match ctx.logical.index(&name) {
+            Some((table, found)) if table.name == self.table => {
+                let sameness = ddl::index::same((&self.table, found), (&self.table, &index));
+                if sameness == Sameness::Different || found.constraint.is_some() {
+                    return Err(other(&name, "it has another definition"));
+                }
+                if found.valid || self.partitioned(ctx) {
+                    Ok(Found::Equal)
+                } else {
+                    Ok(Found::Invalid(found))
+                }
+            }
+            _ => Err(other(&name, "it is not an index of this table")),
+        }
     }
 
-    fn branches(&self, ctx: &Ctx) -> Vec<ddl::index::Branch> {
-        if self.only {
-            return Vec::new();
+    fn timing(&self, ctx: &Ctx, table: &Relation) -> Timing {
+        if !self.index.unique {
+            return if table.new_here { Timing::AsWritten } else { Timing::Satisfied };
         }
-        let columns = ddl::index::column_names(&self.index);
-        ddl::index::branches(ctx.logical, &self.table, &self.index, &columns, "idx")
+        let distinct = !index_text::read(&self.body).is_none_or(|index| index.nulls_not_distinct);
+        tighten::unique_timing(ctx, table, self.index.columns.iter().flatten(), distinct)
     }
+
+    fn phase(&self, table: &Relation, timing: Timing) -> Phase {
+        let fresh =
+            self.index.uses.iter().any(|column| table.column(column).is_some_and(|column| column.new_here));
+        match timing {
+            // Building after the backfill is cheaper than keeping the index up to date through it.
+            Timing::Satisfied if !self.index.unique && !fresh => Phase::Expand,
+            _ => timing.phase(),
+        }
+    }
+
+    /// As written, in one transaction: nobody sees the table yet, or there is nothing to build.
+    fn at_once(&self, ctx: &Ctx) -> Step {
+        let how = if self.only { How::Only } else { How::Plain };
+        let index = self.made(ctx);
+        let branches = if self.only {
+            Vec::new()
+        } else {
+            ddl::index::branches(ctx.logical, &self.table, &index, IndexSort::Plain)
+        };
+        let undo =
+            drop_tree(ctx.logical, &self.table, &index, &branches, Phase::Expand, "takes the new index away");
+        let mut step = Step::transaction(
+            Phase::Expand,
+            format!("Create index {} on {}", self.index.name, self.table),
+            if self.only {
+                "on the partitioned table alone there is nothing to build"
+            } else {
+                "the table is new: nobody uses it yet"
+            },
+            vec![self.sql(how)],
+        )
+        .locks(tree::lock(ctx.logical, &self.table, LockMode::Share))
+        .undone_by(vec![undo])
+        .requires(Need::Relation(self.table.clone()))
+        .requires(Need::NoRelation(self.full_name()));
+        if index.valid {
+            step = step.probe(Probe::Index { name: self.full_name(), valid: true });
+        }
+        for effect in self.effects(ctx) {
+            step = step.provides(effect);
+        }
+        step
+    }
+
+    fn proof(&self, table: &Relation) -> Option<Step> {
+        let text = index_text::read(&self.body)?;
+        let query = tighten::duplicates(table, &text.keys, text.filter.as_deref(), text.nulls_not_distinct);
+        let what = format!("unique index {} on {}", self.index.name, self.table);
+        let violation = format!("keys that several rows of {} share", self.table);
+        Some(tighten::proof(&self.table, &what, query, violation))
+    }
+}
+
+fn other(name: &Name, why: &str) -> Refusal {
+    Refusal::new(
+        Code::WillFail,
+        format!("{name} exists already, and {why}: IF NOT EXISTS would silently keep it"),
+        "choose another name, or drop what is there first",
+    )
 }

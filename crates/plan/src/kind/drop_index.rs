@@ -2,13 +2,15 @@
 
 use crate::catalog::{Constraint, ConstraintKind, Index, Relation, RelationKind};
 use crate::ddl;
-use crate::diagnostic::Refusal;
+use crate::ddl::index::Branch;
+use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
+use crate::kind::shared::index::{self, Purpose, TreeBuild};
 use crate::kind::shared::tree;
 use crate::kind::shared::will_fail::WillFail;
 use crate::kind::{Ctx, Kind, Online};
 use crate::pg::lock::LockMode;
-use crate::plan::{Facts, LockClaim};
+use crate::plan::{Facts, LockClaim, Phase, Undo};
 use crate::sql::ident::{Ident, Name};
 
 /// See the module.
@@ -51,8 +53,48 @@ impl Kind for DropIndex {
         }
     }
 
-    fn online(&self, _ctx: &Ctx) -> Result<Online, Refusal> {
-        todo!()
+    fn online(&self, ctx: &Ctx) -> Result<Online, Refusal> {
+        let Some((table, index)) = self.check(ctx)? else { return Ok(Online::default()) };
+        if self.cascade {
+            return Err(Refusal::new(
+                Code::HasDependents,
+                format!("CASCADE would drop whatever relies on index {}", self.index),
+                "leave CASCADE out, and drop what relies on it in statements of its own",
+            ));
+        }
+        let mut online = Online::default();
+        if index.unique && index.valid && !table.new_here {
+            online.notices.push((
+                Code::Breaks,
+                format!(
+                    "from contract on, INSERT … ON CONFLICT that relies on unique index {} fails (42P10)",
+                    self.index
+                ),
+            ));
+        }
+        let branches = ddl::index::attached(ctx.logical, table, index);
+        let why = "until contract old code may rely on it";
+        let mut step = if table.new_here {
+            index::drop_tree(ctx.logical, &table.name, index, &branches, Phase::Expand, "the table is new")
+        } else if table.kind == RelationKind::PartitionedTable {
+            online.notices.push((
+                Code::Announce,
+                format!(
+                    "the index of partitioned table {} cannot be dropped CONCURRENTLY: all its partitions are locked \
+                     for an instant",
+                    table.name
+                ),
+            ));
+            index::drop_tree(ctx.logical, &table.name, index, &branches, Phase::Contract, why)
+        } else {
+            index::drop(ctx.logical, &table.name, index, Phase::Contract, why)
+        };
+        step.undo = undo(ctx, table, index, &branches, step.phase);
+        if let Undo::Impossible { why } = &step.undo {
+            online.notices.push((Code::UndoLoses, format!("index {}: {why}", self.index)));
+        }
+        online.steps.push(step);
+        Ok(online)
     }
 
     fn effects(&self, ctx: &Ctx) -> Vec<Effect> {
@@ -60,7 +102,7 @@ impl Kind for DropIndex {
         let own = Effect::IndexGone { table: table.name.clone(), index: index.name.clone() };
         let below = ddl::index::attached(ctx.logical, table, index)
             .into_iter()
-            .map(|(table, index)| Effect::IndexGone { table: table.name.clone(), index: index.name.clone() });
+            .map(|branch| Effect::IndexGone { table: branch.table, index: branch.index.name });
         std::iter::once(own).chain(below).collect()
     }
 }
@@ -125,12 +167,39 @@ impl DropIndex {
         if locks.is_empty() {
             return locks;
         }
-        let own = (table, index);
-        for (table, index) in std::iter::once(own).chain(ddl::index::attached(ctx.logical, table, index)) {
-            locks.push(LockClaim { relation: table.name.sibling(index.name.clone()), mode });
-        }
+        locks.push(LockClaim { relation: self.index.clone(), mode });
+        locks.extend(
+            ddl::index::attached(ctx.logical, table, index)
+                .into_iter()
+                .map(|branch| LockClaim { relation: branch.name(), mode }),
+        );
         locks
     }
+}
+
+/// Builds it again from its definition. An INVALID index is worth nothing to anyone.
+fn undo(ctx: &Ctx, table: &Relation, index: &Index, branches: &[Branch], phase: Phase) -> Undo {
+    if !index.valid {
+        return Undo::Nothing;
+    }
+    if ddl::index::body(&table.name, index).is_none() {
+        return Undo::Impossible { why: "its definition is not known".to_owned() };
+    }
+    let mut steps = if table.kind == RelationKind::PartitionedTable {
+        let purpose = Purpose::Index;
+        TreeBuild { catalog: ctx.logical, table: &table.name, index, branches, purpose, phase }.steps()
+    } else if table.new_here {
+        Vec::new()
+    } else {
+        vec![index::build(ctx.logical, &table.name, index, phase, "it was there before")]
+    };
+    for step in &mut steps {
+        step.undo = Undo::Nothing;
+    }
+    let loses = index
+        .unique
+        .then(|| "if duplicates were written meanwhile, the unique index cannot come back".to_owned());
+    Undo::Steps { steps, loses }
 }
 
 /// A foreign key that needs this index, because no other unique index of the table has exactly its columns.

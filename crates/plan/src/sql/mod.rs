@@ -11,7 +11,9 @@ pub mod ident;
 
 mod analyse;
 mod ast;
-mod names;
+pub(crate) mod constant;
+pub(crate) mod index_text;
+pub(crate) mod names;
 mod nulls;
 mod parse;
 mod parser_ffi;

@@ -1,10 +1,11 @@
 //! When a constraint may start to reject writes. Running code that does not know a constraint writes rows which break it,
 //! and PostgreSQL rejects them from the instant the constraint exists, even NOT VALID.
 
-use crate::catalog::Relation;
+use crate::catalog::{Relation, RelationKind};
 use crate::diagnostic::Code;
 use crate::kind::Ctx;
 use crate::plan::{Action, Phase, Step, WorkKind};
+use crate::sql::constant::{self, Constant};
 use crate::sql::ident::{Ident, Name};
 
 /// The moment a constraint takes hold.
@@ -29,6 +30,41 @@ pub(crate) enum OldWriters {
     MayBreak,
 }
 
+/// What a row holds that was written by code which does not know the column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum OldValue {
+    /// NULL.
+    Null,
+    /// The column's default, a literal.
+    Constant(String),
+    /// Anything.
+    Unknown,
+}
+
+/// Decides it from the catalog. Triggers of ours write derived columns, so that nothing is known beside one.
+pub(crate) fn old_value(ctx: &Ctx, table: &Relation, name: &Ident) -> OldValue {
+    let Some(column) = table.column(name).filter(|column| column.new_here) else { return OldValue::Unknown };
+    let synced = ctx
+        .physical
+        .relation(&table.name)
+        .is_some_and(|table| table.triggers.iter().any(|trigger| ours(&trigger.name)));
+    if synced || column.identity.is_some() || column.generated.is_some() {
+        return OldValue::Unknown;
+    }
+    match column.default.as_deref() {
+        None => OldValue::Null,
+        Some(default) => match constant::read(default) {
+            Constant::Null => OldValue::Null,
+            Constant::Value => OldValue::Constant(default.to_owned()),
+            Constant::No => OldValue::Unknown,
+        },
+    }
+}
+
+fn ours(trigger: &Ident) -> bool {
+    trigger.as_str().trim_start_matches(['!', '~']).starts_with("concertina_")
+}
+
 /// Decides for a constraint over `columns` of `table`. What old writers do counts only if every column is new: a column
 /// that they know may get any value from them.
 pub(crate) fn timing(ctx: &Ctx, table: &Relation, columns: &[Ident], old: OldWriters) -> Timing {
@@ -41,6 +77,22 @@ pub(crate) fn timing(ctx: &Ctx, table: &Relation, columns: &[Ident], old: OldWri
         Timing::Enforced
     } else {
         Timing::Contract
+    }
+}
+
+/// When uniqueness may be enforced: before contract if one key column is new and old writers leave it NULL, because then
+/// no row of theirs equals any other.
+pub(crate) fn unique_timing<'i>(
+    ctx: &Ctx,
+    table: &Relation,
+    columns: impl IntoIterator<Item = &'i Ident>,
+    nulls_distinct: bool,
+) -> Timing {
+    let absent =
+        columns.into_iter().find(|column| nulls_distinct && old_value(ctx, table, column) == OldValue::Null);
+    match absent {
+        Some(column) => timing(ctx, table, std::slice::from_ref(column), OldWriters::Satisfy),
+        None => timing(ctx, table, &[], OldWriters::MayBreak),
     }
 }
 
@@ -94,7 +146,37 @@ pub(crate) fn proof(table: &Name, what: &str, query: String, violation: impl Int
 /// A query for at most five rows of `table` that satisfy `condition` (over the table's columns, unqualified or
 /// qualified by the table's name), shown by their key.
 pub(crate) fn violators(table: &Relation, condition: &str) -> String {
-    format!("SELECT {} FROM {} WHERE {condition} LIMIT 5", shown(table), table.name)
+    format!("SELECT {} FROM {} WHERE {condition} LIMIT 5", shown(table), rows_of(table))
+}
+
+/// A query for at most five keys that several rows of `table` share, among those that satisfy `filter`.
+pub(crate) fn duplicates(
+    table: &Relation,
+    keys: &[String],
+    filter: Option<&str>,
+    nulls_not_distinct: bool,
+) -> String {
+    let mut conditions: Vec<String> = filter.iter().map(|filter| format!("({filter})")).collect();
+    if !nulls_not_distinct {
+        conditions.extend(keys.iter().map(|key| format!("{key} IS NOT NULL")));
+    }
+    let condition =
+        if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
+    let shown: Vec<String> = keys.iter().map(|key| format!("({key})::text")).collect();
+    format!(
+        "SELECT {}, count(*)::text AS rows FROM {}{condition} GROUP BY {} HAVING count(*) > 1 LIMIT 5",
+        shown.join(", "),
+        rows_of(table),
+        keys.join(", "),
+    )
+}
+
+/// The table in a FROM clause: what a constraint of it looks at. Children by inheritance are tables of their own.
+fn rows_of(table: &Relation) -> String {
+    match table.kind {
+        RelationKind::PartitionedTable => table.name.to_string(),
+        _ => format!("ONLY {}", table.name),
+    }
 }
 
 /// The columns that identify a row for people, as text; all of them where the table has no key.
