@@ -1,0 +1,116 @@
+//! Oracle 7 in its small form: old code writes until contract, new code from the end of expand on; neither sees an error that
+//! the plan did not announce, and no acknowledged write is lost.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::case::{ColumnOrder, Statement};
+use crate::clients::{self, Heard, Running};
+use crate::compare;
+use crate::drive::{self, Command};
+use crate::oracle::{Exhibit, forward};
+use crate::world::Database;
+
+const OLD: i64 = 1_000_000;
+const NEW: i64 = 3_000_000;
+const STRIDE: i64 = 100_000;
+/// Clients have at least this long before, between and after.
+const WARM: Duration = Duration::from_millis(150);
+
+/// Judges the case with its clients.
+///
+/// # Errors
+/// What is wrong.
+pub async fn judge(exhibit: &Exhibit<'_>) -> Result<()> {
+    let expect = &exhibit.case.expect;
+    if expect.old.is_empty() && expect.new.is_empty() {
+        return Ok(());
+    }
+    through(exhibit).await.context("expand, contract")?;
+    back(exhibit).await.context("expand, undo")
+}
+
+async fn through(exhibit: &Exhibit<'_>) -> Result<()> {
+    let expect = &exhibit.case.expect;
+    let copy = exhibit.start.copy().await?;
+    let (url, file) = (copy.url(), exhibit.case.file());
+    let old = start(&copy, &expect.old, OLD).await?;
+    tokio::time::sleep(WARM).await;
+    let expand = drive::run(&url, Command::Expand, &file, usize::MAX).await?;
+    let new = start(&copy, &expect.new, NEW).await?;
+    tokio::time::sleep(WARM).await;
+    let old = clients::stop(old).await?;
+    let contract = match &expand.outcome {
+        Ok(_) => Some(drive::run(&url, Command::Contract, &file, usize::MAX).await?),
+        Err(_) => None,
+    };
+    tokio::time::sleep(WARM).await;
+    let new = clients::stop(new).await?;
+    expand.stopped_or_done().context("expand")?;
+    if let Some(contract) = contract {
+        contract.stopped_or_done().context("contract")?;
+    }
+
+    let client = copy.connect().await?;
+    for heard in old.iter().chain(&new) {
+        heard_no_error(heard)?;
+        let Some(kept) = &heard.statement.kept else { continue };
+        let rows = compare::query(&client, kept).await?;
+        let there: BTreeSet<i64> =
+            rows.concat().into_iter().flatten().filter_map(|n| n.parse().ok()).collect();
+        let lost: Vec<&i64> = heard.acknowledged.difference(&there).collect();
+        ensure!(
+            lost.is_empty(),
+            "{} of {} acknowledged writes are lost, such as {}: {}",
+            lost.len(),
+            heard.acknowledged.len(),
+            lost[0],
+            heard.statement.sql
+        );
+    }
+    for query in &expect.holds {
+        let rows = compare::query(&client, query).await?;
+        ensure!(rows.is_empty(), "{query} returns {} rows, such as {:?}", rows.len(), rows[0]);
+    }
+    let now = compare::picture(&copy, &expect.volatile).await?;
+    now.same_schema_as(&exhibit.after, expect.column_order)?;
+    forward::nothing_left(exhibit, &client, true).await?;
+    drop(client);
+    copy.remove().await
+}
+
+/// Old code never notices that a migration came and went.
+async fn back(exhibit: &Exhibit<'_>) -> Result<()> {
+    let copy = exhibit.start.copy().await?;
+    let (url, file) = (copy.url(), exhibit.case.file());
+    let old = start(&copy, &exhibit.case.expect.old, OLD).await?;
+    let expand = drive::run(&url, Command::Expand, &file, usize::MAX).await?;
+    let undo = drive::run(&url, Command::Undo, &file, usize::MAX).await?;
+    tokio::time::sleep(WARM).await;
+    let old = clients::stop(old).await?;
+    expand.stopped_or_done().context("expand")?;
+    undo.stopped_or_done().context("undo")?;
+    for heard in &old {
+        heard_no_error(heard)?;
+    }
+    let now = compare::picture(&copy, &exhibit.case.expect.volatile).await?;
+    now.same_schema_as(&exhibit.before, ColumnOrder::Same)?;
+    forward::nothing_left(exhibit, &copy.connect().await?, false).await?;
+    copy.remove().await
+}
+
+fn heard_no_error(heard: &Heard) -> Result<()> {
+    ensure!(heard.errors.is_empty(), "{} failed: {:?}", heard.statement.sql, heard.errors);
+    ensure!(!heard.acknowledged.is_empty(), "no answer ever came to {}", heard.statement.sql);
+    Ok(())
+}
+
+async fn start(copy: &Database<'_>, statements: &[Statement], first: i64) -> Result<Vec<Running>> {
+    let mut running = Vec::new();
+    for (place, statement) in (0..).zip(statements) {
+        running.push(clients::start(copy.connect().await?, statement.clone(), first + place * STRIDE));
+    }
+    Ok(running)
+}

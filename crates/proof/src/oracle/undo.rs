@@ -1,0 +1,59 @@
+//! Oracle 5: at each boundary, undo restores schema and rows, or the plan had said what it cannot bring back.
+
+use anyhow::{Context, Result, bail, ensure};
+use concertina_plan::plan::Undo;
+use concertina_run::Error;
+
+use crate::case::ColumnOrder;
+use crate::compare;
+use crate::drive::{self, Command};
+use crate::oracle::{Boundaries, Exhibit, forward};
+
+/// Judges the boundaries; after the last one the migration is run again, all the way.
+///
+/// # Errors
+/// What is wrong.
+pub async fn judge(exhibit: &Exhibit<'_>, boundaries: Boundaries) -> Result<()> {
+    let chosen = boundaries.of(exhibit.plan.steps.len(), &exhibit.case.name);
+    for boundary in &chosen {
+        let again = Some(boundary) == chosen.last();
+        at(exhibit, *boundary, again).await.with_context(|| format!("undo after step {boundary}"))?;
+    }
+    Ok(())
+}
+
+async fn at(exhibit: &Exhibit<'_>, boundary: usize, again: bool) -> Result<()> {
+    let Exhibit { case, plan, .. } = exhibit;
+    let done = &plan.steps[..boundary];
+    let copy = exhibit.start.copy().await?;
+    let (url, file) = (copy.url(), case.file());
+    drive::to_boundary(&url, plan, &file, boundary).await?;
+    let undo = drive::run(&url, Command::Undo, &file, usize::MAX).await?;
+    if done.iter().any(|step| matches!(step.undo, Undo::Impossible { .. })) {
+        match undo.outcome {
+            Err(Error::CannotUndo { .. }) => return copy.remove().await,
+            other => bail!("the plan says it cannot be undone, and undo says {other:?}"),
+        }
+    }
+    undo.stopped_or_done()?;
+    let now = compare::picture(&copy, &case.expect.volatile).await?;
+    // A column that was dropped comes back as the last one.
+    let order = if done.iter().any(|step| step.destroys) { ColumnOrder::Differs } else { ColumnOrder::Same };
+    let loses = done.iter().any(|step| matches!(&step.undo, Undo::Steps { loses: Some(_), .. }));
+    if loses {
+        now.same_schema_as(&exhibit.before, order)?;
+    } else {
+        now.same_as(&exhibit.before, order)?;
+    }
+    forward::nothing_left(exhibit, &copy.connect().await?, false).await?;
+    if again && !loses {
+        for command in [Command::Expand, Command::Contract] {
+            let run = drive::run(&url, command, &file, usize::MAX).await?;
+            ensure!(run.outcome.is_ok(), "{command:?} after undo: {:?}", run.outcome);
+        }
+        let now = compare::picture(&copy, &case.expect.volatile).await?;
+        let order = if order == ColumnOrder::Differs { order } else { case.expect.column_order };
+        now.same_as(&exhibit.after, order).context("run again after undo")?;
+    }
+    copy.remove().await
+}
