@@ -1,0 +1,157 @@
+//! Why a command failed: what happened, what state things are in now, what to do next. The kind of error decides the
+//! exit code; [`crate::render::failure`] prints it.
+
+use concertina_plan::diagnostic::Diagnostic;
+use concertina_run::Error;
+
+use crate::exit_code::ExitCode;
+
+/// A command that did not do what it was asked.
+#[derive(Debug)]
+pub struct Failure {
+    /// Kind.
+    pub code: ExitCode,
+    /// What happened, to which object.
+    pub message: String,
+    /// What state things are in now, and what to do next.
+    pub hint: Option<String>,
+    /// What the server answered.
+    pub sqlstate: Option<String>,
+    /// Rows that violate a constraint: a few of them.
+    pub rows: Vec<String>,
+    /// Why statements were refused.
+    pub refusal: Option<Refusal>,
+}
+
+/// Refused statements, with the text they stand in.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// Migration.
+    pub migration: String,
+    /// Where to point: the file's path when it is known, else the migration's name.
+    pub origin: String,
+    /// The file's text.
+    pub text: String,
+    /// One or more; spans are bytes of `text`.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Failure {
+    /// A failure that is fully said by its message.
+    pub fn new(code: ExitCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), hint: None, sqlstate: None, rows: Vec::new(), refusal: None }
+    }
+
+    /// The command line or the configuration is wrong.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(ExitCode::Usage, message)
+    }
+
+    /// A migration file is not what it should be.
+    pub fn file(message: impl Into<String>) -> Self {
+        Self::new(ExitCode::File, message)
+    }
+
+    /// Nobody foresaw this.
+    pub fn unexpected(message: impl Into<String>) -> Self {
+        Self::new(ExitCode::Unexpected, message)
+    }
+
+    /// Adds what to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+const GOES_ON: &str = "What was finished stays finished; the same command goes on from there. `concertina status` shows how far it is.";
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        match error {
+            Error::Connection { .. } => Self::new(ExitCode::Connection, message).hint(
+                "Check --database, DATABASE_URL or the PG* variables. If the connection was lost in the middle of a run, \
+                 the same command goes on from there.",
+            ),
+            Error::Sql { sqlstate, .. } => Self {
+                sqlstate: Some(sqlstate),
+                ..Self::new(ExitCode::StepFailed, message).hint(GOES_ON)
+            },
+            Error::Privilege { .. } => Self::new(ExitCode::Privilege, message).hint("Then run the same command again."),
+            Error::Refused { migration, diagnostics, text } => Self {
+                refusal: Some(Refusal { origin: migration.clone(), migration, text, diagnostics }),
+                ..Self::new(ExitCode::Refused, message).hint("Nothing of this migration was run.")
+            },
+            Error::File { .. } => Self::new(ExitCode::File, message),
+            Error::Violated { violation, rows, hint } => {
+                Self { rows, ..Self::new(ExitCode::Violated, violation).hint(hint) }
+            }
+            Error::Step { sqlstate, hint, .. } => Self {
+                sqlstate: (sqlstate != "-----").then_some(sqlstate),
+                ..Self::new(ExitCode::StepFailed, message).hint(hint)
+            },
+            Error::GaveWay { .. } => Self::new(ExitCode::GaveWay, message).hint(GOES_ON),
+            Error::Busy { .. } => {
+                Self::new(ExitCode::Busy, message).hint("Wait until it is done; without --no-wait this command waits by itself.")
+            }
+            Error::Fenced => Self::new(ExitCode::Busy, message)
+                .hint("The other runner goes on where this one stopped. `concertina status` shows how far it is."),
+            Error::Interrupted => Self::new(ExitCode::Interrupted, message)
+                .hint("`concertina status` shows how far it is; `concertina undo` goes back instead."),
+            Error::NotConfirmed { .. } => Self::new(ExitCode::NotConfirmed, message)
+                .hint("Run it on a terminal to be asked, or with --yes. Nothing was removed."),
+            Error::CannotUndo { .. } => Self::new(ExitCode::CannotUndo, message),
+            Error::Ledger { .. } => Self::new(ExitCode::Ledger, message),
+            Error::Unsupported { .. } => Self::new(ExitCode::Unsupported, message),
+            // The library may learn new ways to fail before this program does.
+            _ => Self::unexpected(message),
+        }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::unexpected(format!("{error:#}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kind_of_error_decides_the_code() {
+        let text = String::new;
+        let check = |error: Error, code: ExitCode| assert_eq!(Failure::from(error).code, code);
+        check(Error::Connection { message: text() }, ExitCode::Connection);
+        check(Error::Privilege { what: text(), grant: text() }, ExitCode::Privilege);
+        check(Error::Refused { migration: text(), diagnostics: Vec::new(), text: text() }, ExitCode::Refused);
+        check(Error::File { message: text() }, ExitCode::File);
+        check(Error::GaveWay { message: text() }, ExitCode::GaveWay);
+        check(Error::Busy { holder: text() }, ExitCode::Busy);
+        check(Error::Fenced, ExitCode::Busy);
+        check(Error::Interrupted, ExitCode::Interrupted);
+        check(Error::NotConfirmed { migration: text(), what: text() }, ExitCode::NotConfirmed);
+        check(Error::CannotUndo { migration: text(), why: text() }, ExitCode::CannotUndo);
+        check(Error::Ledger { message: text() }, ExitCode::Ledger);
+        check(Error::Unsupported { message: text() }, ExitCode::Unsupported);
+    }
+
+    #[test]
+    fn the_sqlstate_survives_and_an_absent_one_is_not_shown() {
+        let step = |sqlstate: &str| {
+            Failure::from(Error::Step {
+                step: 3,
+                title: "Build index".into(),
+                sqlstate: sqlstate.into(),
+                message: "no".into(),
+                hint: "look".into(),
+            })
+        };
+        assert_eq!(step("23505").sqlstate.as_deref(), Some("23505"));
+        assert_eq!(step("-----").sqlstate, None);
+        assert_eq!(step("23505").code, ExitCode::StepFailed);
+    }
+}

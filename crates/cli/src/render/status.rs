@@ -1,0 +1,183 @@
+//! Where every migration stands: a table, then what stands out about the ones under way.
+
+use concertina_run::state::{MigrationState, MigrationStatus, StepState};
+
+use super::{BAD, FAINT, STRONG, WARN, count, plural, table, table_text, time};
+
+/// The table, then details.
+pub fn text(migrations: &[MigrationStatus]) -> String {
+    if migrations.is_empty() {
+        return "There are no migrations yet; `concertina new NAME` makes one.\n".to_owned();
+    }
+    let mut rows = table(&["MIGRATION", "STATE", "STEPS", "SINCE", "BY"]);
+    for migration in migrations {
+        let since = migration.changed_at.as_deref().map_or_else(|| "-".to_owned(), time);
+        rows.add_row([
+            migration.name.as_str(),
+            state(migration),
+            &steps(migration),
+            &since,
+            migration.by.as_deref().unwrap_or("-"),
+        ]);
+    }
+    let mut out = table_text(&rows);
+    for migration in migrations {
+        out.push_str(&details(migration));
+    }
+    if let Some(next) = next(migrations) {
+        out.push_str(&format!("\nNext: {next}\n"));
+    }
+    out
+}
+
+/// One word, two where the way matters.
+fn state(migration: &MigrationStatus) -> &'static str {
+    match migration.state {
+        MigrationState::Pending => "pending",
+        MigrationState::Expanding => "expanding",
+        MigrationState::Expanded => "expanded",
+        MigrationState::Contracting => "contracting",
+        MigrationState::Done if migration.simple => "done (as written)",
+        MigrationState::Done => "done",
+        MigrationState::Undoing => "undoing",
+        MigrationState::Undone => "undone",
+    }
+}
+
+fn steps(migration: &MigrationStatus) -> String {
+    if migration.steps.is_empty() {
+        return "-".to_owned();
+    }
+    let done = migration.steps.iter().filter(|step| step.state == StepState::Done).count();
+    format!("{done}/{}", migration.steps.len())
+}
+
+fn details(migration: &MigrationStatus) -> String {
+    let mut lines = Vec::new();
+    let current =
+        migration.steps.iter().find(|step| matches!(step.state, StepState::Running | StepState::Failed));
+    if let Some(step) = current {
+        let rows = step.rows.map(|rows| format!(", {} rows", count(rows))).unwrap_or_default();
+        lines.push(format!("step {} ({}): {}{rows}", step.step, step.phase.as_str(), step.title));
+        if step.attempts > 1 {
+            lines.push(format!("tried {} times", step.attempts));
+        }
+    }
+    let waited: f64 = migration.steps.iter().map(|step| step.victim_ms).sum();
+    if waited >= 1.0 && migration.state != MigrationState::Done {
+        lines.push(format!("other sessions waited {waited:.0} ms because of it, all together"));
+    }
+    let error = migration.error.as_deref().or_else(|| current.and_then(|step| step.error.as_deref()));
+    if let Some(error) = error {
+        lines.push(format!("{BAD}stopped with{BAD:#}: {}", error.replace('\n', "\n    ")));
+    }
+    for why in &migration.blocked_by {
+        lines.push(format!("{WARN}blocked{WARN:#}: {why}"));
+    }
+    if lines.is_empty() {
+        return String::new();
+    }
+    let lines: String = lines.into_iter().map(|line| format!("  {line}\n")).collect();
+    format!("\n{STRONG}{}{STRONG:#}\n{lines}", migration.name)
+}
+
+/// The command that moves things on.
+fn next(migrations: &[MigrationStatus]) -> Option<String> {
+    let count = |states: &[MigrationState]| migrations.iter().filter(|it| states.contains(&it.state)).count();
+    let interrupted = migrations.iter().find_map(|migration| match migration.state {
+        MigrationState::Expanding => Some(format!("concertina expand {}", migration.name)),
+        MigrationState::Contracting => Some(format!("concertina contract {}", migration.name)),
+        MigrationState::Undoing => Some(format!("concertina undo {}", migration.name)),
+        _ => None,
+    });
+    if let Some(command) = interrupted {
+        return Some(format!("{command}   {FAINT}# unless it is running now{FAINT:#}"));
+    }
+    let expanded = count(&[MigrationState::Expanded]);
+    let pending = count(&[MigrationState::Pending, MigrationState::Undone]);
+    match (expanded, pending) {
+        (0, 0) => None,
+        (0, _) => Some(format!("concertina plan, then expand   {FAINT}# {} pending{FAINT:#}", pending)),
+        _ => Some(format!(
+            "deploy the code that uses {}, then concertina contract",
+            if expanded == 1 { "it".to_owned() } else { plural(expanded, "migration") }
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use concertina_plan::plan::Phase;
+    use concertina_run::state::StepStatus;
+
+    use super::*;
+
+    fn migration(name: &str, state: MigrationState) -> MigrationStatus {
+        MigrationStatus {
+            name: name.into(),
+            state,
+            simple: false,
+            checksum: None,
+            started_at: None,
+            changed_at: Some("2026-11-21T10:30:00Z".into()),
+            by: Some("deploy".into()),
+            steps: Vec::new(),
+            error: None,
+            blocked_by: Vec::new(),
+            plan: None,
+        }
+    }
+
+    fn step(number: usize, state: StepState) -> StepStatus {
+        StepStatus {
+            step: number,
+            phase: Phase::Backfill,
+            title: "Fill total".into(),
+            state,
+            attempts: 2,
+            rows: Some(1_200_000),
+            seconds: Some(3.0),
+            victim_ms: 12.0,
+            error: None,
+        }
+    }
+
+    fn shown(migrations: &[MigrationStatus]) -> String {
+        anstream::adapter::strip_str(&text(migrations)).to_string()
+    }
+
+    #[test]
+    fn an_interrupted_migration_says_where_it_is_and_how_to_go_on() {
+        let mut second = migration("0002_b", MigrationState::Expanding);
+        second.steps = vec![step(1, StepState::Done), step(2, StepState::Running)];
+        second.error = Some("gave way".into());
+        let text = shown(&[migration("0001_a", MigrationState::Done), second]);
+        assert_eq!(
+            text,
+            "\
+MIGRATION  STATE      STEPS  SINCE                 BY
+0001_a     done       -      2026-11-21 10:30:00Z  deploy
+0002_b     expanding  1/2    2026-11-21 10:30:00Z  deploy
+
+0002_b
+  step 2 (backfill): Fill total, 1,200,000 rows
+  tried 2 times
+  other sessions waited 24 ms because of it, all together
+  stopped with: gave way
+
+Next: concertina expand 0002_b   # unless it is running now
+"
+        );
+    }
+
+    #[test]
+    fn what_comes_next() {
+        let next = |state| {
+            next(&[migration("0001_a", state)]).map(|next| anstream::adapter::strip_str(&next).to_string())
+        };
+        assert_eq!(next(MigrationState::Done), None);
+        assert!(next(MigrationState::Pending).unwrap().starts_with("concertina plan"));
+        assert!(next(MigrationState::Expanded).unwrap().ends_with("concertina contract"));
+        assert!(next(MigrationState::Undoing).unwrap().starts_with("concertina undo 0001_a"));
+    }
+}

@@ -1,0 +1,44 @@
+//! `concertina.error`: why a command failed. It takes the place of the command's own document on stdout.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Document, RefusedMigration};
+use crate::failure::Failure;
+
+/// Why a command failed.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ErrorDocument {
+    /// The process's exit code; docs/exit-codes.md lists them.
+    pub exit_code: u8,
+    /// Its name, such as `busy`.
+    pub kind: String,
+    /// What happened, to which object.
+    pub message: String,
+    /// What state things are in now, and what to do next.
+    pub hint: Option<String>,
+    /// SQLSTATE of the server's answer.
+    pub sqlstate: Option<String>,
+    /// A few of the rows that violate a constraint.
+    pub rows: Vec<String>,
+    /// Statements that cannot be planned.
+    pub refused: Option<RefusedMigration>,
+}
+
+impl Document for ErrorDocument {
+    const FORMAT: &'static str = "concertina.error";
+}
+
+impl From<&Failure> for ErrorDocument {
+    fn from(failure: &Failure) -> Self {
+        Self {
+            exit_code: failure.code as u8,
+            kind: failure.code.slug().to_owned(),
+            message: failure.message.clone(),
+            hint: failure.hint.clone(),
+            sqlstate: failure.sqlstate.clone(),
+            rows: failure.rows.clone(),
+            refused: failure.refusal.as_ref().map(RefusedMigration::from),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! `concertina.status`: where every migration stands.
+
+use concertina_run::state::{MigrationState, MigrationStatus, StepState as InternalStepState, StepStatus};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Document, Phase};
+
+/// Where every migration stands, in order.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct StatusDocument {
+    /// Migrations of the folder and of the ledger.
+    pub migrations: Vec<Migration>,
+}
+
+impl Document for StatusDocument {
+    const FORMAT: &'static str = "concertina.status";
+}
+
+/// One migration.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Migration {
+    /// File name without `.sql`.
+    pub name: String,
+    /// Where it stands.
+    pub state: State,
+    /// It ran by `apply --simple`, as written.
+    pub simple: bool,
+    /// SHA-256 of the file that was planned; absent while pending.
+    pub checksum: Option<String>,
+    /// When it was first run, RFC 3339.
+    pub started_at: Option<String>,
+    /// When it reached its present state, RFC 3339.
+    pub changed_at: Option<String>,
+    /// Role that ran it last.
+    pub by: Option<String>,
+    /// Error that it stopped with.
+    pub error: Option<String>,
+    /// What blocks its next phase now, in words.
+    pub blocked_by: Vec<String>,
+    /// Its steps; empty while pending, and after `apply --simple`.
+    pub steps: Vec<Step>,
+}
+
+/// Where a migration stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Not begun.
+    Pending,
+    /// Expand, backfill or validate is under way or was interrupted.
+    Expanding,
+    /// Old and new code both work; contract may follow.
+    Expanded,
+    /// Contract is under way or was interrupted.
+    Contracting,
+    /// Finished.
+    Done,
+    /// Undo is under way or was interrupted.
+    Undoing,
+    /// Taken back: counts as not applied.
+    Undone,
+}
+
+/// One step.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Step {
+    /// Number in the plan, from 1.
+    pub step: usize,
+    /// Phase.
+    pub phase: Phase,
+    /// What it does, in words.
+    pub title: String,
+    /// Where it stands.
+    pub state: StepState,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Rows written, for a backfill.
+    pub rows: Option<u64>,
+    /// Seconds from its first start to its end, or to now.
+    pub seconds: Option<f64>,
+    /// Sum of the milliseconds that other sessions waited because of it.
+    pub victim_ms: f64,
+    /// Error of the last try.
+    pub error: Option<String>,
+}
+
+/// Where a step stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StepState {
+    /// Not begun.
+    Pending,
+    /// Begun.
+    Running,
+    /// Done.
+    Done,
+    /// The last try failed.
+    Failed,
+    /// Taken back.
+    Undone,
+}
+
+impl From<&[MigrationStatus]> for StatusDocument {
+    fn from(migrations: &[MigrationStatus]) -> Self {
+        Self { migrations: migrations.iter().map(Migration::from).collect() }
+    }
+}
+
+impl From<&MigrationStatus> for Migration {
+    fn from(status: &MigrationStatus) -> Self {
+        Self {
+            name: status.name.clone(),
+            state: status.state.into(),
+            simple: status.simple,
+            checksum: status.checksum.clone(),
+            started_at: status.started_at.clone(),
+            changed_at: status.changed_at.clone(),
+            by: status.by.clone(),
+            error: status.error.clone(),
+            blocked_by: status.blocked_by.clone(),
+            steps: status.steps.iter().map(Step::from).collect(),
+        }
+    }
+}
+
+impl From<MigrationState> for State {
+    fn from(state: MigrationState) -> Self {
+        match state {
+            MigrationState::Pending => Self::Pending,
+            MigrationState::Expanding => Self::Expanding,
+            MigrationState::Expanded => Self::Expanded,
+            MigrationState::Contracting => Self::Contracting,
+            MigrationState::Done => Self::Done,
+            MigrationState::Undoing => Self::Undoing,
+            MigrationState::Undone => Self::Undone,
+        }
+    }
+}
+
+impl From<&StepStatus> for Step {
+    fn from(step: &StepStatus) -> Self {
+        Self {
+            step: step.step,
+            phase: step.phase.into(),
+            title: step.title.clone(),
+            state: match step.state {
+                InternalStepState::Pending => StepState::Pending,
+                InternalStepState::Running => StepState::Running,
+                InternalStepState::Done => StepState::Done,
+                InternalStepState::Failed => StepState::Failed,
+                InternalStepState::Undone => StepState::Undone,
+            },
+            attempts: step.attempts,
+            rows: step.rows,
+            seconds: step.seconds,
+            victim_ms: step.victim_ms,
+            error: step.error.clone(),
+        }
+    }
+}
