@@ -34,6 +34,9 @@ pub struct Statement {
     pub directives: Directives,
     /// What it asks for, in the order of its subcommands; or why it is refused.
     pub changes: Result<Vec<Change>, Diagnostic>,
+    /// Changes that were combined into an earlier statement: planned there, but here they still say what the statement does
+    /// as written.
+    pub absorbed: Vec<Change>,
 }
 
 /// One thing asked for. A closed set: a new kind is one file in `kind/`, one variant here, one arm in `sql/lower`.

@@ -1,8 +1,204 @@
 //! Patterns over several statements, seen before planning.
+//!
+//! ```sql
+//! ALTER TABLE t ADD COLUMN x …;        -- stays, and takes in:
+//! UPDATE t SET x = f(y) WHERE …;       -- where the values come from
+//! ALTER TABLE t ALTER x SET NOT NULL;  -- what is to hold in the end
+//! ```
+//!
+//! is one derived column: rows that old code writes after the UPDATE must get their value too, or SET NOT NULL would fail.
+//! A statement joins the ADD COLUMN only if it may be moved up to it: nothing between the two touches what it reads or writes.
 
-use crate::change::Statement;
+use crate::change::{Change, Statement};
+use crate::kind::add_column::{AddColumn, Derived};
+use crate::kind::update_table::UpdateTable;
+use crate::sql::expr::{Expr, NullWhen};
+use crate::sql::ident::{Ident, Name};
 
-/// Joins what belongs together. A statement that was absorbed into an earlier one keeps its place with no changes.
-pub fn combine(statements: Vec<Statement>) -> Vec<Statement> {
+/// Joins what belongs together. A statement that was absorbed into an earlier one keeps its place; what it said stands in
+/// [`Statement::absorbed`].
+pub fn combine(mut statements: Vec<Statement>) -> Vec<Statement> {
+    let mut at = 0;
+    while at < statements.len() {
+        let changes = statements[at].changes.as_ref().map_or(0, Vec::len);
+        for place in 0..changes {
+            let Some(add) = add_column(&statements[at], place) else { continue };
+            let mut add = add.clone();
+            if absorb(&mut statements, (at, place), &mut add)
+                && let Ok(changes) = &mut statements[at].changes
+            {
+                changes[place] = Change::AddColumn(add);
+            }
+        }
+        at += 1;
+    }
     statements
+}
+
+fn add_column(statement: &Statement, place: usize) -> Option<&AddColumn> {
+    match &statement.changes.as_ref().ok()?[place] {
+        // Where the column exists already, the later statements are about that one.
+        Change::AddColumn(add) if !add.if_not_exists && add.generated.is_none() => Some(add),
+        _ => None,
+    }
+}
+
+/// Takes in what follows. Whether anything was.
+fn absorb(statements: &mut [Statement], (at, place): (usize, usize), add: &mut AddColumn) -> bool {
+    let mut between = Between::default();
+    if let Ok(changes) = &statements[at].changes {
+        for change in &changes[place + 1..] {
+            between.pass(change, add);
+        }
+    }
+    let filled = statements[at].directives.fill_for(&add.column).is_some();
+    let mut any = false;
+    for statement in &mut statements[at + 1..] {
+        // A directive belongs to its statement, and would lose it.
+        let free = statement.directives == crate::sql::directive::Directives::default();
+        let Ok(changes) = &mut statement.changes else { break };
+        let mut kept = Vec::with_capacity(changes.len());
+        for change in changes.drain(..) {
+            let joins = free
+                && !between.closed
+                && match &change {
+                    Change::UpdateTable(update) => !filled && between.derives(update, add),
+                    Change::SetNotNull(set) => {
+                        (&set.table, &set.column) == (&add.table, &add.column) && has_value(add)
+                    }
+                    _ => false,
+                };
+            if !joins {
+                between.pass(&change, add);
+                kept.push(change);
+                continue;
+            }
+            match &change {
+                Change::UpdateTable(update) => add.derived = derived(update, add),
+                _ => add.not_null = true,
+            }
+            any = true;
+            statement.absorbed.push(change);
+        }
+        *changes = kept;
+        if between.closed {
+            break;
+        }
+    }
+    any
+}
+
+/// Kinds that run as written and neither read nor write rows.
+const HARMLESS: &[&str] = &[
+    "comment",
+    "create_extension",
+    "create_function",
+    "create_schema",
+    "create_sequence",
+    "create_type",
+    "create_view",
+    "grant",
+];
+
+/// What stands between an ADD COLUMN and a later statement.
+#[derive(Debug, Default)]
+struct Between {
+    /// Nothing further may be moved up.
+    closed: bool,
+    /// Columns of the table that are made or written between.
+    changed: Vec<Ident>,
+    /// Functions may have been made between: an expression may need them.
+    functions: bool,
+}
+
+impl Between {
+    /// Notes a statement that stays where it is.
+    fn pass(&mut self, change: &Change, add: &AddColumn) {
+        let same = |table: &Name| *table == add.table;
+        match change {
+            Change::AddColumn(other) if same(&other.table) => self.changed.push(other.column.clone()),
+            Change::UpdateTable(update) if same(&update.table) => {
+                self.closed |= update.beyond.is_some() || expressions(update).any(|e| e.uses(&add.column));
+                self.changed.extend(update.set.iter().map(|(target, _)| target.clone()));
+            }
+            Change::UpdateTable(update) => {
+                // It may read the column by then.
+                self.closed |= expressions(update).any(|expr| expr.reads.contains(&add.table));
+            }
+            Change::SetDefault(set) => self.own(same(&set.table) && set.column == add.column),
+            Change::DropDefault(drop) => self.own(same(&drop.table) && drop.column == add.column),
+            Change::DropNotNull(drop) => self.own(same(&drop.table) && drop.column == add.column),
+            Change::SetNotNull(set) => self.own(same(&set.table) && set.column == add.column),
+            Change::DropColumn(drop) if same(&drop.table) => self.closed = true,
+            Change::AsWritten(written) => {
+                self.closed |= !HARMLESS.contains(&written.kind)
+                    || written.locks.iter().any(|lock| same(&lock.relation));
+                self.functions = true;
+            }
+            Change::CreateTable(create) => self.closed |= same(&create.relation.name),
+            Change::AddColumn(_)
+            | Change::CreateIndex(_)
+            | Change::DropIndex(_)
+            | Change::AddCheck(_)
+            | Change::AddForeignKey(_)
+            | Change::AddUnique(_)
+            | Change::DropColumn(_) => {}
+        }
+    }
+
+    fn own(&mut self, closes: bool) {
+        self.closed |= closes;
+    }
+
+    /// Whether the UPDATE does nothing but give the new column its values, from what was there before it.
+    fn derives(&self, update: &UpdateTable, add: &AddColumn) -> bool {
+        let Some(Derived { expr, filter, .. }) = derived(update, add) else { return false };
+        let mut read = [Some(&expr), filter.as_ref()].into_iter().flatten();
+        update.table == add.table
+            && update.set[0].0 == add.column
+            && add.derived.is_none()
+            && !add.not_null
+            && !add.serial
+            && add.identity.is_none()
+            && read.all(|expr| {
+                !expr.uses(&add.column)
+                    && !self.changed.iter().any(|column| expr.uses(column))
+                    && (!self.functions || expr.functions.is_empty())
+            })
+    }
+}
+
+/// The UPDATE as a derivation, if it has one target and is plain. `WHERE x IS NULL` says nothing about a new column without
+/// a default.
+fn derived(update: &UpdateTable, add: &AddColumn) -> Option<Derived> {
+    let [(target, expr)] = update.set.as_slice() else { return None };
+    if update.beyond.is_some() || expr.text.eq_ignore_ascii_case("default") {
+        return None;
+    }
+    let filter =
+        update.filter.clone().filter(|filter| add.default.is_some() || !is_null_test(filter, target));
+    Some(Derived { alias: update.alias.clone(), expr: expr.clone(), filter })
+}
+
+/// `x IS NULL`, and nothing else.
+fn is_null_test(filter: &Expr, column: &Ident) -> bool {
+    match filter.columns.as_slice() {
+        [reference] if reference.column == *column && reference.at.start == 0 => {
+            let rest: String = filter.text[reference.at.end..].split_whitespace().collect();
+            rest.eq_ignore_ascii_case("isnull")
+        }
+        _ => false,
+    }
+}
+
+fn expressions(update: &UpdateTable) -> impl Iterator<Item = &Expr> {
+    update.set.iter().map(|(_, expr)| expr).chain(&update.filter)
+}
+
+/// Rows that exist and rows that old code inserts get a value.
+fn has_value(add: &AddColumn) -> bool {
+    add.derived.is_some()
+        || add.serial
+        || add.identity.is_some()
+        || add.default.as_ref().is_some_and(|default| default.null_when != NullWhen::Always)
 }

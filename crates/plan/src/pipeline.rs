@@ -91,6 +91,16 @@ impl Planner<'_> {
     fn statement(&mut self, index: usize, statement: &Statement) {
         let mut kinds = Vec::new();
         let mut facts = Facts { transaction: true, ..Facts::default() };
+        for change in &statement.absorbed {
+            let ctx = Ctx {
+                logical: &self.logical,
+                physical: &self.physical,
+                policy: self.policy,
+                directives: &statement.directives,
+            };
+            kinds.push(change.kind().name().to_owned());
+            merge(&mut facts, change.kind().facts(&ctx));
+        }
         match &statement.changes {
             Ok(changes) => {
                 for change in changes {

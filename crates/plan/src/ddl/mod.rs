@@ -1,4 +1,7 @@
 //! The only writer of DDL text: small functions from quoting types to statements.
 
+pub(crate) mod column;
 pub(crate) mod constraint;
 pub(crate) mod index;
+pub(crate) mod sequence;
+pub(crate) mod trigger;

@@ -1,9 +1,14 @@
-//! DROP DEFAULT: one short lock.
+//! DROP DEFAULT: one short lock, at contract. Old code leaves the column out and counts on the default.
 
-use crate::diagnostic::Refusal;
+use crate::catalog::{Column, Relation};
+use crate::ddl;
+use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
+use crate::kind::shared::will_fail::WillFail;
+use crate::kind::shared::{alter, tree};
 use crate::kind::{Ctx, Kind, Online};
-use crate::plan::Facts;
+use crate::pg::lock::LockMode;
+use crate::plan::{Facts, Need, Phase, Probe, Step};
 use crate::sql::ident::{Ident, Name};
 
 /// See the module.
@@ -20,15 +25,93 @@ impl Kind for DropDefault {
         "drop_default"
     }
 
-    fn facts(&self, _ctx: &Ctx) -> Facts {
-        todo!()
+    fn facts(&self, ctx: &Ctx) -> Facts {
+        Facts {
+            locks: tree::locks(ctx.logical, &self.table, LockMode::AccessExclusive),
+            work: Vec::new(),
+            transaction: true,
+            breaks: vec![self.felt()],
+            fails: self.check(ctx).err().map(Into::into),
+        }
     }
 
-    fn online(&self, _ctx: &Ctx) -> Result<Online, Refusal> {
-        todo!()
+    fn online(&self, ctx: &Ctx) -> Result<Online, Refusal> {
+        let (table, column) = self.check(ctx)?;
+        alter::planned(table)?;
+        let Some(default) = column.default.clone() else {
+            return Ok(Online {
+                steps: Vec::new(),
+                notices: vec![(
+                    Code::Announce,
+                    format!("column {} of {} has no default: nothing is done", self.column, self.table),
+                )],
+            });
+        };
+        let phase = if table.new_here { Phase::Expand } else { Phase::Contract };
+        let locks = tree::locks(ctx.physical, &self.table, LockMode::AccessExclusive);
+        let back = Effect::Default {
+            table: self.table.clone(),
+            column: self.column.clone(),
+            default: Some(default.clone()),
+        };
+        let undo = Step::transaction(
+            Phase::Expand,
+            format!("Give column {} of {} its default back", self.column, self.table),
+            "takes back DROP DEFAULT",
+            vec![ddl::column::set_default(&self.table, &self.column, &default)],
+        )
+        .locks(locks.clone())
+        .probe(self.probe(true))
+        .provides(back);
+        let step = Step::transaction(
+            phase,
+            format!("Drop the default of column {} of {}", self.column, self.table),
+            if table.new_here {
+                "nobody writes to the table yet"
+            } else {
+                "code that leaves the column out counts on the default until contract"
+            },
+            vec![ddl::column::drop_default(&self.table, &self.column)],
+        )
+        .locks(locks)
+        .probe(self.probe(false))
+        .undone_by(vec![undo])
+        .requires(Need::Column(self.table.clone(), self.column.clone()))
+        .provides(self.effect());
+        let notice =
+            (!table.new_here).then(|| (Code::Announce, format!("from contract on, {}", self.felt())));
+        Ok(Online { steps: vec![step], notices: notice.into_iter().collect() })
     }
 
     fn effects(&self, _ctx: &Ctx) -> Vec<Effect> {
-        vec![Effect::Default { table: self.table.clone(), column: self.column.clone(), default: None }]
+        vec![self.effect()]
+    }
+}
+
+impl DropDefault {
+    /// Source: `ATExecColumnDefault` in src/backend/commands/tablecmds.c.
+    fn check<'a>(&self, ctx: &Ctx<'a>) -> Result<(&'a Relation, &'a Column), WillFail> {
+        let table = alter::table_or_view(ctx, &self.table)?;
+        let column = alter::column(table, &self.column)?;
+        if column.identity.is_some() || column.generated.is_some() {
+            return Err(WillFail::new(
+                "42601",
+                format!("column {} of {} is a generated or an identity column", self.column, self.table),
+                "use DROP IDENTITY or DROP EXPRESSION",
+            ));
+        }
+        Ok((table, column))
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Default { table: self.table.clone(), column: self.column.clone(), default: None }
+    }
+
+    fn probe(&self, exists: bool) -> Probe {
+        Probe::Default { table: self.table.clone(), column: self.column.clone(), exists }
+    }
+
+    fn felt(&self) -> String {
+        format!("INSERTs into {} that leave column {} out write NULL into it", self.table, self.column)
     }
 }

@@ -1,10 +1,19 @@
 //! UPDATE over a whole table: a throttled, resumable backfill where its batches equal the statement.
+//!
+//! The statement writes each row that satisfies WHERE at its start, once. So do the batches: the keys of those rows are kept
+//! in a table of ours, and each row is written once, in the order of the key. Without a key only a write that reads nothing of
+//! what it writes can be done, because a row that is met twice is then written the same.
 
-use crate::diagnostic::Refusal;
+use crate::catalog::{Generated, Identity, Relation, RelationKind, Trigger, TriggerEvent, Volatility};
+use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
+use crate::kind::shared::batch::{self, wrap};
+use crate::kind::shared::will_fail::WillFail;
+use crate::kind::shared::{alter, tree};
 use crate::kind::{Ctx, Kind, Online};
-use crate::plan::Facts;
-use crate::sql::expr::Expr;
+use crate::pg::lock::LockMode;
+use crate::plan::{Facts, Need, Phase, RowSet, Step, Undo, Walk, WorkKind, Write};
+use crate::sql::expr::{Expr, FunctionRef};
 use crate::sql::ident::{Ident, Name};
 
 /// See the module.
@@ -29,15 +38,406 @@ impl Kind for UpdateTable {
         "update_table"
     }
 
-    fn facts(&self, _ctx: &Ctx) -> Facts {
-        todo!()
+    fn facts(&self, ctx: &Ctx) -> Facts {
+        Facts {
+            locks: tree::locks(ctx.logical, &self.table, LockMode::RowExclusive),
+            work: tree::work(ctx.logical, &self.table, WorkKind::Rows),
+            transaction: true,
+            breaks: vec![format!(
+                "writers of the same rows of {} wait until the whole statement is committed",
+                self.table
+            )],
+            fails: self.check(ctx).err().map(Into::into),
+        }
     }
 
-    fn online(&self, _ctx: &Ctx) -> Result<Online, Refusal> {
-        todo!()
+    fn online(&self, ctx: &Ctx) -> Result<Online, Refusal> {
+        let table = self.check(ctx)?;
+        if table.new_here {
+            return Ok(Online { steps: vec![self.as_written(ctx)], notices: Vec::new() });
+        }
+        self.one_by_one(ctx, table)?;
+        self.unchanging(ctx)?;
+        self.undisturbed(ctx)?;
+        let undo = if self.written().all(|target| table.column(target).is_some_and(|column| column.new_here))
+        {
+            Undo::Nothing
+        } else {
+            Undo::Impossible {
+                why: format!(
+                    "rows of {} were overwritten; keeping their old values is not built yet",
+                    self.table
+                ),
+            }
+        };
+        let mut notices = vec![(
+            Code::Announce,
+            format!(
+                "the UPDATE of {} runs in batches: running code meets rows that are written and rows that are not yet",
+                self.table
+            ),
+        )];
+        if matches!(undo, Undo::Impossible { .. }) {
+            notices.push((
+                Code::UndoLoses,
+                format!("the UPDATE of {} cannot be undone once it has begun", self.table),
+            ));
+        }
+        let mut steps = Vec::new();
+        for leaf in ctx.physical.leaves(&self.table) {
+            let rows = match leaf.row_keys().into_iter().next() {
+                Some(key) => self.by_key(leaf, key, undo.clone()),
+                None => {
+                    notices.push((
+                        Code::Announce,
+                        format!(
+                            "{} has no key, so a row that running code changes after its batch may be written again",
+                            leaf.name
+                        ),
+                    ));
+                    self.by_page(ctx, leaf, undo.clone())?
+                }
+            };
+            let mut step = batch::step(leaf, &self.table, &rows);
+            for target in self.written() {
+                step = step.requires(Need::Column(leaf.name.clone(), target.clone()));
+            }
+            steps.push(step);
+        }
+        Ok(Online { steps, notices })
     }
 
     fn effects(&self, _ctx: &Ctx) -> Vec<Effect> {
         Vec::new()
     }
+}
+
+/// What makes it fail, and what makes its batches differ from the one statement.
+impl UpdateTable {
+    /// Source: `transformUpdateTargetList` in src/backend/parser/analyze.c and `rewriteTargetListIU` in
+    /// src/backend/rewrite/rewriteHandler.c.
+    fn check<'a>(&self, ctx: &Ctx<'a>) -> Result<&'a Relation, WillFail> {
+        let table = alter::relation(ctx, &self.table)?;
+        if matches!(table.kind, RelationKind::MaterializedView | RelationKind::CompositeType) {
+            return Err(WillFail::new("42809", format!("{} cannot be updated", self.table), "name a table"));
+        }
+        for (target, expr) in &self.set {
+            let column = alter::column(table, target)?;
+            let always = column.identity == Some(Identity::Always);
+            let generated = matches!(column.generated, Some(Generated::Stored | Generated::Virtual));
+            if (always || generated) && !is_default(expr) {
+                return Err(WillFail::new(
+                    "428C9",
+                    format!("column {target} of {} can only be updated to DEFAULT", self.table),
+                    "leave the column out",
+                ));
+            }
+        }
+        for reference in self.expressions().flat_map(|expr| &expr.columns) {
+            if !SYSTEM_COLUMNS.contains(&reference.column.as_str()) {
+                alter::column(table, &reference.column)?;
+            }
+        }
+        Ok(table)
+    }
+
+    /// Each row is written by itself: the new value depends on nothing that another batch writes.
+    fn one_by_one(&self, ctx: &Ctx, table: &Relation) -> Result<(), Refusal> {
+        if table.kind == RelationKind::View {
+            return not_batchable(format!("{} is a view", self.table), "update the table below it");
+        }
+        alter::planned(table)?;
+        if let Some(beyond) = &self.beyond {
+            return not_batchable(
+                format!("the UPDATE of {} has {beyond}", self.table),
+                "write it as UPDATE … SET column = expression [WHERE …], one column each, with a subquery for values of other tables",
+            );
+        }
+        if let Some((target, _)) = self.set.iter().find(|(_, expr)| is_default(expr)) {
+            return not_batchable(
+                format!("column {target} of {} is set to DEFAULT", self.table),
+                "write the default's expression",
+            );
+        }
+        if self
+            .expressions()
+            .flat_map(|expr| &expr.columns)
+            .any(|reference| SYSTEM_COLUMNS.contains(&reference.column.as_str()))
+        {
+            return not_batchable(
+                format!("the UPDATE of {} reads a system column, which batches change", self.table),
+                "use columns of your own",
+            );
+        }
+        let itself: Vec<&Name> =
+            ctx.logical.tree(&self.table).into_iter().map(|relation| &relation.name).collect();
+        for read in self.expressions().flat_map(|expr| &expr.reads) {
+            let ancestor = ctx.logical.tree(read).iter().any(|relation| relation.name == self.table);
+            if itself.contains(&read) || ancestor {
+                return not_batchable(
+                    format!(
+                        "the UPDATE reads {read} while it writes {}: a batch would read what earlier batches wrote",
+                        self.table
+                    ),
+                    "put what it needs into another table first",
+                );
+            }
+            if ctx.logical.relation(read).is_none_or(|relation| {
+                !matches!(relation.kind, RelationKind::Table | RelationKind::PartitionedTable)
+            }) {
+                return not_batchable(
+                    format!(
+                        "the UPDATE reads {read}, which is not a table and may itself read {}",
+                        self.table
+                    ),
+                    "read the tables below it",
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// The same row gives the same value whenever its batch runs.
+    fn unchanging(&self, ctx: &Ctx) -> Result<(), Refusal> {
+        for function in self.expressions().flat_map(|expr| &expr.functions) {
+            let alone = Expr { functions: vec![function.clone()], ..Expr::default() };
+            let name = function.name.as_str();
+            match alone.volatility(ctx.logical) {
+                Volatility::Immutable => {}
+                Volatility::Volatile => {
+                    return not_batchable(
+                        format!(
+                            "{name}() is volatile, or not known: it may give another value, or other rows, on each evaluation"
+                        ),
+                        "add a new column and fill that one; or mark the function IMMUTABLE if it is",
+                    );
+                }
+                Volatility::Stable if is_user_function(function, ctx) => {
+                    return not_batchable(
+                        format!(
+                            "{name}() is only STABLE: what it reads may change from one batch to the next"
+                        ),
+                        "mark the function IMMUTABLE if it is",
+                    );
+                }
+                Volatility::Stable if TIME_FUNCTIONS.contains(&name) => return Err(self.not_frozen(name)),
+                Volatility::Stable => {}
+            }
+        }
+        const TIME_WORDS: &[&str] = &["current_date", "current_time", "localtime"];
+        for expr in self.expressions().filter(|expr| expr.value_function) {
+            let text = expr.text.to_ascii_lowercase();
+            if let Some(word) = TIME_WORDS.iter().find(|word| text.contains(**word)) {
+                return Err(self.not_frozen(word));
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing on the table sees the statement as a whole.
+    fn undisturbed(&self, ctx: &Ctx) -> Result<(), Refusal> {
+        let written: Vec<&Ident> = self.written().collect();
+        for relation in ctx.logical.tree(&self.table) {
+            let name = &relation.name;
+            if let Some(column) = relation.partition_key.iter().find(|column| written.contains(column)) {
+                return not_batchable(
+                    format!("it writes column {column} of the partition key of {name}, which moves rows"),
+                    "move the rows by DELETE and INSERT, partition by partition",
+                );
+            }
+            for index in relation.indexes.iter().filter(|index| index.unique || index.exclusion) {
+                if let Some(column) = index.uses.iter().find(|column| written.contains(column)) {
+                    return not_batchable(
+                        format!(
+                            "it writes column {column}, which unique index {} of {name} uses: the values may be right only all \
+                             together",
+                            index.name
+                        ),
+                        "write the new values into a new column",
+                    );
+                }
+            }
+            for constraint in relation.constraints.iter().filter(|constraint| constraint.deferrable) {
+                if let Some(column) = constraint.columns.iter().find(|column| written.contains(column)) {
+                    return not_batchable(
+                        format!(
+                            "it writes column {column} under deferrable constraint {} of {name}, which is checked at the end of \
+                             the whole",
+                            constraint.name
+                        ),
+                        "make the constraint NOT DEFERRABLE first",
+                    );
+                }
+            }
+            let whole =
+                |trigger: &&Trigger| fires(trigger, &written) && (!trigger.row || trigger.transition_table);
+            if let Some(trigger) = relation.triggers.iter().find(whole) {
+                return not_batchable(
+                    format!(
+                        "trigger {} of {name} fires once for the statement, and would fire once for each batch",
+                        trigger.name
+                    ),
+                    "make it a row trigger, or disable it while the UPDATE runs",
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn not_frozen(&self, what: &str) -> Refusal {
+        Refusal::new(
+            Code::NotYet,
+            format!(
+                "{what} would give each batch of the UPDATE of {} another time; to keep the first one is not built yet",
+                self.table
+            ),
+            "write the time as a constant",
+        )
+    }
+}
+
+impl UpdateTable {
+    fn as_written(&self, ctx: &Ctx) -> Step {
+        Step::transaction(
+            Phase::Expand,
+            format!("Update {}", self.table),
+            "the table was made by this file, and nobody uses it yet",
+            vec![self.sql.clone()],
+        )
+        .locks(tree::locks(ctx.physical, &self.table, LockMode::RowExclusive))
+        .requires(Need::Relation(self.table.clone()))
+    }
+
+    /// The keys of the rows that satisfy WHERE now are kept, and each is written once.
+    fn by_key(&self, leaf: &Relation, key: Vec<Ident>, undo: Undo) -> batch::Rows {
+        let filter = self.filter.as_ref().map(|filter| batch::qualified(&self.alias, filter));
+        let content = format!("{} {}", leaf.name, self.sql);
+        let row_set = RowSet {
+            table: Name {
+                schema: Ident::new("concertina"),
+                name: Ident::generated(&format!("rows_{}", leaf.name.name.as_str()), &content),
+            },
+            filter,
+            alias: self.alias.clone(),
+        };
+        let walk = Walk::Key { columns: key, row_set: Some(row_set) };
+        self.rows(
+            "each row that satisfies WHERE at the start is written once, by its key",
+            walk,
+            "true".to_owned(),
+            undo,
+        )
+    }
+
+    /// Only for a write that is the same when it is done twice.
+    fn by_page(&self, ctx: &Ctx, leaf: &Relation, undo: Undo) -> Result<batch::Rows, Refusal> {
+        let written: Vec<&Ident> = self.written().collect();
+        let reads =
+            self.set.iter().any(|(_, expr)| expr.subquery || written.iter().any(|target| expr.uses(target)));
+        let no_key = |why: &str| {
+            Err(Refusal::new(
+                Code::NoRowKey,
+                format!("{} has no unique NOT NULL key, and {why}", leaf.name),
+                "add a primary key first",
+            ))
+        };
+        if reads || self.filter.as_ref().is_some_and(|filter| filter.subquery) {
+            return no_key(
+                "the new values depend on what is written or on other tables: a row could be written twice",
+            );
+        }
+        if let Some(trigger) = leaf.triggers.iter().find(|trigger| fires(trigger, &written)) {
+            return no_key(&format!("trigger {} could fire twice for a row", trigger.name));
+        }
+        let old: Vec<String> = written.iter().map(|target| format!("{}.{target}", self.alias)).collect();
+        let new: Vec<String> = self
+            .set
+            .iter()
+            .map(|(target, expr)| {
+                let data_type = leaf.column(target).map_or("text", |column| column.data_type.as_str());
+                format!("{}::{data_type}", wrap(&batch::qualified(&self.alias, expr)))
+            })
+            .collect();
+        let differs = format!("pg_catalog.record_image_ne(ROW({}), ROW({}))", old.join(", "), new.join(", "));
+        // The new values must not be computed for rows that WHERE excludes: they may fail there.
+        let pending = match &self.filter {
+            Some(filter) => format!(
+                "CASE WHEN {} THEN {differs} ELSE false END",
+                wrap(&batch::qualified(&self.alias, filter))
+            ),
+            None => differs,
+        };
+        let walk = Walk::Pages { stride: ctx.policy.stride };
+        Ok(self.rows("each row that does not have its new value yet is written", walk, pending, undo))
+    }
+
+    fn rows(&self, why: &str, walk: Walk, pending: String, undo: Undo) -> batch::Rows {
+        let set = self
+            .set
+            .iter()
+            .map(|(target, expr)| (target.clone(), batch::qualified(&self.alias, expr)))
+            .collect();
+        batch::Rows {
+            title: format!("Update {}", self.table),
+            why: why.to_owned(),
+            write: Write::Update { alias: self.alias.clone(), set, pending },
+            walk,
+            fire_triggers: true,
+            undo,
+        }
+    }
+
+    fn written(&self) -> impl Iterator<Item = &Ident> {
+        self.set.iter().map(|(target, _)| target)
+    }
+
+    fn expressions(&self) -> impl Iterator<Item = &Expr> {
+        self.set.iter().map(|(_, expr)| expr).chain(&self.filter)
+    }
+}
+
+/// They change with every write, or are the same for none.
+const SYSTEM_COLUMNS: &[&str] = &["cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"];
+
+/// STABLE because they tell the time or number of the transaction. Source: `pg_proc.dat` and "Date/Time Functions" in
+/// doc/src/sgml/func.sgml; `age` with one argument counts from today.
+const TIME_FUNCTIONS: &[&str] = &[
+    "age",
+    "current_setting",
+    "now",
+    "pg_current_snapshot",
+    "pg_current_xact_id",
+    "pg_current_xact_id_if_assigned",
+    "statement_timestamp",
+    "transaction_timestamp",
+    "txid_current",
+    "txid_current_if_assigned",
+    "txid_current_snapshot",
+];
+
+fn fires(trigger: &Trigger, written: &[&Ident]) -> bool {
+    trigger.enabled
+        && trigger.on.contains(&TriggerEvent::Update)
+        && (trigger.update_of.is_empty() || trigger.update_of.iter().any(|column| written.contains(&column)))
+}
+
+/// Whether the catalog knows it as a function of a user's.
+fn is_user_function(function: &FunctionRef, ctx: &Ctx) -> bool {
+    ctx.logical.functions.iter().any(|known| {
+        known.name.name == function.name
+            && function.schema.as_ref().is_none_or(|schema| *schema == known.name.schema)
+    })
+}
+
+/// `SET column = DEFAULT`: not an expression.
+fn is_default(expr: &Expr) -> bool {
+    expr.text.eq_ignore_ascii_case("default")
+}
+
+fn not_batchable(reason: String, way_out: &str) -> Result<(), Refusal> {
+    Err(Refusal::new(
+        Code::NotBatchable,
+        reason,
+        format!("{way_out}; or run it as one statement with `-- concertina:allow not-batchable reason: …`"),
+    ))
 }

@@ -1,7 +1,10 @@
 //! Mechanisms that two or more kinds use.
 
+pub(crate) mod alter;
+pub(crate) mod batch;
 pub(crate) mod index;
 pub(crate) mod not_null;
+pub(crate) mod sync;
 pub(crate) mod tighten;
 pub(crate) mod tree;
 pub(crate) mod will_fail;

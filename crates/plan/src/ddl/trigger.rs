@@ -1,0 +1,42 @@
+//! Trigger functions in PL/pgSQL, and triggers.
+
+use crate::sql::ident::{Ident, Name, list};
+
+/// A trigger function whose `search_path` is pinned, so that it means the same whoever writes.
+pub(crate) fn create_function(name: &Name, search_path: &[Ident], body: &str) -> String {
+    let mut quote = "$concertina$".to_owned();
+    while body.contains(&quote) {
+        quote.insert_str(quote.len() - 1, "_");
+    }
+    format!(
+        "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SET search_path = {} AS {quote}\n{body}\n{quote}",
+        pinned(search_path)
+    )
+}
+
+/// `DROP FUNCTION`
+pub(crate) fn drop_function(name: &Name) -> String {
+    format!("DROP FUNCTION IF EXISTS {name}()")
+}
+
+/// A BEFORE INSERT OR UPDATE row trigger; the text is what `pg_get_triggerdef` gives back for it.
+pub(crate) fn create_trigger(name: &Ident, table: &Name, function: &Name) -> String {
+    format!(
+        "CREATE TRIGGER {name} BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {function}()"
+    )
+}
+
+/// `DROP TRIGGER`
+pub(crate) fn drop_trigger(name: &Ident, table: &Name) -> String {
+    format!("DROP TRIGGER IF EXISTS {name} ON {table}")
+}
+
+/// `pg_catalog` is searched first unless the path says otherwise, `pg_temp` last: nobody slips a table of his own in.
+/// Source: "Writing SECURITY DEFINER Functions Safely" in doc/src/sgml/ref/create_function.sgml.
+fn pinned(search_path: &[Ident]) -> String {
+    let catalog = Ident::new("pg_catalog");
+    let temporary = Ident::new("pg_temp");
+    let first = (!search_path.contains(&catalog)).then_some(&catalog);
+    let last = (!search_path.contains(&temporary)).then_some(&temporary);
+    list(first.into_iter().chain(search_path).chain(last))
+}

@@ -1,0 +1,193 @@
+//! A column whose values come from others of its row: by an UPDATE of the same file, or by `fill`. Rows that old code writes
+//! after the backfill has passed get theirs from a trigger, until contract.
+
+use crate::catalog::{Column, Relation};
+use crate::ddl;
+use crate::diagnostic::{Code, Refusal};
+use crate::effect::Effect;
+use crate::kind::shared::sync::{self, Derivation, Mode, Sync};
+use crate::kind::shared::{alter, batch, not_null, tree};
+use crate::kind::{Ctx, Online};
+use crate::pg::lock::LockMode;
+use crate::plan::{Phase, Probe, Step};
+use crate::sql::expr::{Expr, NullWhen};
+
+use super::{AddColumn, Derived, Leaves};
+
+impl AddColumn {
+    pub(super) fn kept_in_step(&self, ctx: &Ctx, table: &Relation) -> Result<Online, Refusal> {
+        let fill = ctx.directives.fill_for(&self.column);
+        let (from, mode) = match (&self.derived, fill) {
+            (Some(_), Some(_)) => {
+                return Err(Refusal::new(
+                    Code::Directive,
+                    format!("column {} has both `fill` and an UPDATE that fills it", self.column),
+                    "leave one of them out",
+                ));
+            }
+            (Some(Derived { alias, expr, filter }), None) => {
+                // Rows that the UPDATE leaves out keep the default.
+                let otherwise = filter.as_ref().and(self.default.as_ref());
+                let from = Derivation { alias: alias.clone(), expr, filter: filter.as_ref(), otherwise };
+                (from, Mode::Derive)
+            }
+            (None, Some(expr)) if expr.constant && expr.null_when != NullWhen::Always => {
+                return Ok(self.filled_by_default(ctx, expr));
+            }
+            (None, Some(expr)) => {
+                let alias = self.table.name.clone();
+                (Derivation { alias, expr, filter: None, otherwise: None }, Mode::Fill)
+            }
+            (None, None) => return Ok(self.as_written(ctx)),
+        };
+        if mode == Mode::Derive && from.expressions().any(|expr| expr.subquery) {
+            return self.filled_once(ctx, table, &from);
+        }
+        sync::check(table, &from)?;
+        let sync = Sync::new(ctx, &self.table, &self.column, &from, mode);
+        let mut sql = vec![ddl::column::add(&self.table, &self.column, &self.definition(""))];
+        sql.extend(sync.create(ctx.physical));
+        let effects = vec![Effect::Column { table: self.table.clone(), column: self.bare() }, sync.appears()];
+        let why = "column and trigger arrive together: no row is written without its value from here on";
+        let mut steps =
+            vec![self.add(ctx, why, sql, Leaves { before: sync.remove(), ..Leaves::default() }, effects)];
+        let why = "rows that were there before the trigger get their value";
+        steps.extend(self.backfill(ctx, &from, ctx.policy.stride, why));
+        let mut notices = sync::notices(&self.table, &self.column, mode, &from);
+        notices.extend(batch::trigger_notices(ctx, table, &self.column));
+        if self.not_null {
+            let after = self.not_null_after(ctx, table, sync::never_null(table, &from));
+            steps.extend(after.steps);
+            notices.extend(after.notices);
+        }
+        steps.push(self.out_of_step(ctx, &sync));
+        if self.default.is_some() {
+            notices.push((
+                Code::Announce,
+                format!("column {} of {} has no DEFAULT until contract", self.column, self.table),
+            ));
+        }
+        Ok(Online { steps, notices })
+    }
+
+    /// At contract the trigger goes, and the default comes in the same transaction.
+    fn out_of_step(&self, ctx: &Ctx, sync: &Sync) -> Step {
+        let default = self
+            .default
+            .as_ref()
+            .map(|default| ddl::column::set_default(&self.table, &self.column, &default.text));
+        let why = "old code is gone, and new code writes the column itself";
+        let step = sync.removal(ctx, Phase::Contract, why, default.into_iter().collect());
+        match &self.default {
+            Some(default) => step.provides(Effect::Default {
+                table: self.table.clone(),
+                column: self.column.clone(),
+                default: Some(default.text.clone()),
+            }),
+            None => step,
+        }
+    }
+
+    /// A subquery cannot be kept in step by a trigger: the rows that exist are filled, as the UPDATE would.
+    fn filled_once(&self, ctx: &Ctx, table: &Relation, from: &Derivation) -> Result<Online, Refusal> {
+        let refuse = |reason: String| {
+            let way_out = "derive the column from columns of its own row; or leave SET NOT NULL for a later file, once the new code \
+                           writes the column";
+            Err(Refusal::new(Code::NotBatchable, reason, way_out))
+        };
+        for source in from.sources() {
+            alter::column(table, &source)?;
+        }
+        if self.not_null {
+            return refuse(format!(
+                "column {} is filled from a subquery, so rows that running code inserts get no value, and it cannot become NOT \
+                 NULL",
+                self.column
+            ));
+        }
+        let tree: Vec<_> = ctx.logical.tree(&self.table).into_iter().map(|relation| &relation.name).collect();
+        if from.expressions().flat_map(|expr| &expr.reads).any(|read| tree.contains(&read)) {
+            return refuse(format!("the UPDATE of column {} reads {} itself", self.column, self.table));
+        }
+        let sql = vec![ddl::column::add(&self.table, &self.column, &self.definition(""))];
+        let effects = vec![Effect::Column { table: self.table.clone(), column: self.bare() }];
+        let mut steps = vec![self.add(ctx, "only the catalog changes", sql, Leaves::default(), effects)];
+        steps.extend(self.backfill(ctx, from, ctx.policy.stride, "the UPDATE, in batches"));
+        let mut notices = batch::trigger_notices(ctx, table, &self.column);
+        notices.push((
+            Code::Announce,
+            format!(
+                "rows that running code inserts into {} get no value in column {}: it is filled once, from a subquery",
+                self.table, self.column
+            ),
+        ));
+        if let Some(default) = &self.default {
+            steps.push(self.default_at_contract(ctx, default));
+        }
+        Ok(Online { steps, notices })
+    }
+
+    fn default_at_contract(&self, ctx: &Ctx, default: &Expr) -> Step {
+        Step::transaction(
+            Phase::Contract,
+            format!("Set the default of column {} of {}", self.column, self.table),
+            "until here a NULL tells rows that are not filled yet",
+            vec![ddl::column::set_default(&self.table, &self.column, &default.text)],
+        )
+        .locks(tree::locks(ctx.physical, &self.table, LockMode::AccessExclusive))
+        .probe(self.default_probe(true))
+        .provides(self.default_effect(Some(default.text.clone())))
+    }
+
+    /// `fill` with a constant needs neither trigger nor backfill: until contract it is the default.
+    fn filled_by_default(&self, ctx: &Ctx, fill: &Expr) -> Online {
+        let not_null = if self.not_null { " NOT NULL" } else { "" };
+        let definition = self.definition(&format!("DEFAULT {}{not_null}", fill.text));
+        let marking = self.not_null.then(|| not_null::marking(ctx.logical, &self.table, &self.column));
+        let column = Column { default: Some(fill.text.clone()), not_null: marking, ..self.bare() };
+        let effects = vec![Effect::Column { table: self.table.clone(), column }];
+        let sql = vec![ddl::column::add(&self.table, &self.column, &definition)];
+        let why = "a constant `fill` is the column's default until contract, kept in the catalog, so no row is written";
+        let add = self.add(ctx, why, sql, Leaves::default(), effects);
+
+        let change = |default: Option<&str>| match default {
+            Some(default) => ddl::column::set_default(&self.table, &self.column, default),
+            None => ddl::column::drop_default(&self.table, &self.column),
+        };
+        let own = self.default.as_ref().map(|default| default.text.as_str());
+        let locks = tree::locks(ctx.physical, &self.table, LockMode::AccessExclusive);
+        let title = |what: &str| format!("{what} the default of column {} of {}", self.column, self.table);
+        let undo = Step::transaction(
+            Phase::Expand,
+            title("Restore"),
+            "old code counts on it",
+            vec![change(Some(&fill.text))],
+        )
+        .locks(locks.clone())
+        .probe(self.default_probe(true))
+        .provides(self.default_effect(Some(fill.text.clone())));
+        let contract = Step::transaction(
+            Phase::Contract,
+            title(if own.is_some() { "Set" } else { "Drop" }),
+            "old code is gone, and new code writes the column itself",
+            vec![change(own)],
+        )
+        .locks(locks)
+        .probe(self.default_probe(own.is_some()))
+        .undone_by(vec![undo])
+        .provides(self.default_effect(own.map(ToOwned::to_owned)));
+        let said = format!(
+            "until contract, column {} of {} has the value of `fill` as its DEFAULT",
+            self.column, self.table
+        );
+        Online { steps: vec![add, contract], notices: vec![(Code::Announce, said)] }
+    }
+
+    fn default_effect(&self, default: Option<String>) -> Effect {
+        Effect::Default { table: self.table.clone(), column: self.column.clone(), default }
+    }
+
+    fn default_probe(&self, exists: bool) -> Probe {
+        Probe::Default { table: self.table.clone(), column: self.column.clone(), exists }
+    }
+}

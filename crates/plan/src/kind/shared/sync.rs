@@ -1,0 +1,321 @@
+//! The trigger that fills a column for rows which old code writes, from the first step until contract.
+//!
+//! It fires last of the BEFORE row triggers, so that it sees what users' triggers changed. What changed is decided by the
+//! image of the values, never by `=`: some types have none, and for others it calls different values equal.
+
+use crate::catalog::{Catalog, Relation, Trigger, TriggerEvent, Volatility};
+use crate::ddl;
+use crate::diagnostic::{Code, Refusal};
+use crate::effect::Effect;
+use crate::kind::Ctx;
+use crate::kind::shared::batch::{self, wrap};
+use crate::kind::shared::{alter, tree};
+use crate::pg::lock::LockMode;
+use crate::plan::{LockClaim, Phase, Probe, Step, sync_trigger};
+use crate::sql::expr::{Expr, NullWhen};
+use crate::sql::ident::{Ident, Name};
+
+/// Where the value of a column comes from, row by row.
+#[derive(Clone, Debug)]
+pub(crate) struct Derivation<'a> {
+    /// Alias under which the expressions see the table.
+    pub(crate) alias: Ident,
+    /// The value.
+    pub(crate) expr: &'a Expr,
+    /// Only for rows of which this is true.
+    pub(crate) filter: Option<&'a Expr>,
+    /// For the other rows: the column's DEFAULT.
+    pub(crate) otherwise: Option<&'a Expr>,
+}
+
+/// When the trigger derives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Into every new row without a value, and again whenever a source of the value changes.
+    Derive,
+    /// Into every written row without a value.
+    Fill,
+}
+
+/// The trigger and its function.
+#[derive(Clone, Debug)]
+pub(crate) struct Sync {
+    table: Name,
+    name: Ident,
+    function: Name,
+    body: String,
+}
+
+impl Derivation<'_> {
+    /// Columns that the value depends on, each once.
+    pub(crate) fn sources(&self) -> Vec<Ident> {
+        let mut sources = Vec::new();
+        for reference in self.expressions().flat_map(|expr| &expr.columns) {
+            if !sources.contains(&reference.column) {
+                sources.push(reference.column.clone());
+            }
+        }
+        sources
+    }
+
+    /// The value over the table's columns.
+    pub(crate) fn value(&self) -> String {
+        match (self.filter, self.otherwise) {
+            (Some(filter), Some(otherwise)) => {
+                format!("CASE WHEN ({}) THEN ({}) ELSE ({}) END", filter.text, self.expr.text, otherwise.text)
+            }
+            _ => self.expr.text.clone(),
+        }
+    }
+
+    /// The rows that still need their value: true until the row is written, and never true again after. A row for which the
+    /// value is NULL needs no write.
+    pub(crate) fn pending(&self, column: &Ident, catalog: &Catalog) -> String {
+        let missing = format!("{}.{column} IS NULL", self.alias);
+        let filter = self.filter.filter(|_| self.otherwise.is_none()).map(|filter| self.over_table(filter));
+        let value = match &self.expr.null_when {
+            _ if [Some(self.expr), self.otherwise].into_iter().flatten().all(|e| e.never_null(|_| false)) => {
+                None
+            }
+            // A volatile expression is not evaluated twice where that can be helped.
+            NullWhen::AnyOf(sources)
+                if self.otherwise.is_none() && self.expr.volatility(catalog) == Volatility::Volatile =>
+            {
+                let each = sources.iter().map(|source| format!("{}.{source} IS NOT NULL", self.alias));
+                Some(each.collect::<Vec<_>>().join(" AND "))
+            }
+            _ => Some(format!("NOT ({} IS NULL)", wrap(&self.value()))),
+        };
+        match (filter, value) {
+            (None, None) => missing,
+            (None, Some(value)) => format!("{missing} AND {value}"),
+            (Some(filter), None) => format!("{missing} AND {}", wrap(&filter)),
+            // The value must not be evaluated where the filter does not hold: it may divide by what the filter excludes.
+            (Some(filter), Some(value)) => {
+                format!("{missing} AND CASE WHEN {} THEN {value} ELSE false END", wrap(&filter))
+            }
+        }
+    }
+
+    fn over_table(&self, expr: &Expr) -> String {
+        batch::qualified(&self.alias, expr)
+    }
+
+    /// Everything evaluated for a row.
+    pub(crate) fn expressions(&self) -> impl Iterator<Item = &Expr> {
+        [Some(self.expr), self.filter, self.otherwise].into_iter().flatten()
+    }
+}
+
+/// Refuses expressions that a row trigger cannot evaluate.
+pub(crate) fn check(table: &Relation, from: &Derivation) -> Result<(), Refusal> {
+    for source in from.sources() {
+        let column = alter::column(table, &source)?;
+        if column.generated.is_some() {
+            return Err(Refusal::new(
+                Code::NotBatchable,
+                format!(
+                    "the expression reads generated column {source} of {}, which a BEFORE trigger sees as NULL, so rows \
+                     of running code could not be kept in step",
+                    table.name
+                ),
+                "write the generated column's own expression instead of its name",
+            ));
+        }
+    }
+    let refuse = |what: &str| {
+        Err(Refusal::new(
+            Code::NotBatchable,
+            format!(
+                "the expression holds {what}, so rows of running code could not be kept in step by a trigger"
+            ),
+            "use columns of the row, or a function of them",
+        ))
+    };
+    if from.expressions().any(|expr| expr.subquery) {
+        return refuse("a subquery");
+    }
+    if from.expressions().any(|expr| expr.whole_row) {
+        return refuse("the whole row");
+    }
+    Ok(())
+}
+
+/// Every row that old code writes gets a value: nothing is left to a filter, and the expression is NULL for no row of `table`.
+pub(crate) fn never_null(table: &Relation, from: &Derivation) -> bool {
+    let shown = |expr: &Expr| expr.never_null_in(table);
+    let rest = match (from.filter, from.otherwise) {
+        (Some(_), Some(otherwise)) => shown(otherwise),
+        (Some(_), None) => false,
+        (None, _) => true,
+    };
+    rest && shown(from.expr)
+}
+
+/// What running code may feel of the trigger.
+pub(crate) fn notices(table: &Name, column: &Ident, mode: Mode, from: &Derivation) -> Vec<(Code, String)> {
+    let said = match mode {
+        Mode::Derive => format!(
+            "until contract, column {column} of {table} is derived anew whenever one of its sources changes, and for every \
+             inserted row that has no value in it, also where new code writes an explicit NULL"
+        ),
+        Mode::Fill => format!(
+            "until contract, a NULL that is written into column {column} of {table} becomes {}",
+            from.expr.text
+        ),
+    };
+    let mut notices = vec![(Code::Announce, said)];
+    if !from.expressions().all(|expr| expr.constant) {
+        notices.push((
+            Code::Breaks,
+            format!(
+                "until contract, where the expression for column {column} raises an error for a row (or calls a function \
+                 that the writing role may not execute), the application's write of that row to {table} raises it too"
+            ),
+        ));
+    }
+    notices
+}
+
+impl Sync {
+    /// Plans the trigger for `column`. Expressions must not hold a subquery or the whole row.
+    pub(crate) fn new(ctx: &Ctx, table: &Name, column: &Ident, from: &Derivation, mode: Mode) -> Self {
+        let body = match mode {
+            Mode::Derive => derive(column, from),
+            Mode::Fill => fill(column, from),
+        };
+        // Triggers of ours fire in the order in which they were planned: one may read what another derives.
+        let ours = ctx
+            .physical
+            .relation(table)
+            .map_or(0, |relation| relation.triggers.iter().filter(|trigger| is_ours(&trigger.name)).count());
+        let content = format!("{table}.{column} {body}");
+        let head = format!("{PREFIX}{ours:02}_{}", column.as_str());
+        let function = Name {
+            schema: Ident::new("concertina"),
+            name: Ident::generated(&format!("sync_{}", column.as_str()), &content),
+        };
+        Self { table: table.clone(), name: Ident::generated(&head, &content), function, body }
+    }
+
+    /// Statements that install it.
+    pub(crate) fn create(&self, catalog: &Catalog) -> Vec<String> {
+        vec![
+            ddl::trigger::create_function(&self.function, &catalog.server.search_path, &self.body),
+            ddl::trigger::create_trigger(&self.name, &self.table, &self.function),
+        ]
+    }
+
+    /// Statements that remove it, also when it is gone already.
+    pub(crate) fn remove(&self) -> Vec<String> {
+        vec![ddl::trigger::drop_trigger(&self.name, &self.table), ddl::trigger::drop_function(&self.function)]
+    }
+
+    /// What installing it does to the catalog.
+    pub(crate) fn appears(&self) -> Effect {
+        let on = vec![TriggerEvent::Insert, TriggerEvent::Update];
+        let definition = ddl::trigger::create_trigger(&self.name, &self.table, &self.function);
+        let trigger: Trigger = sync_trigger(self.name.clone(), on, definition);
+        Effect::Trigger { table: self.table.clone(), trigger }
+    }
+
+    /// What removing it does to the catalog.
+    pub(crate) fn goes(&self) -> Effect {
+        Effect::TriggerGone { table: self.table.clone(), trigger: self.name.clone() }
+    }
+
+    /// Whether it is there.
+    pub(crate) fn probe(&self, exists: bool) -> Probe {
+        Probe::Trigger { table: self.table.clone(), name: self.name.clone(), exists }
+    }
+
+    /// Locks that removing it takes. Source: `RemoveTriggerById` in src/backend/commands/trigger.c.
+    fn removal_locks(&self, catalog: &Catalog) -> Vec<LockClaim> {
+        tree::locks(catalog, &self.table, LockMode::AccessExclusive)
+    }
+
+    /// The step that installs it on a column that exists already. Source for the lock: "Table-Level Locks" in
+    /// doc/src/sgml/mvcc.sgml.
+    pub(crate) fn install(&self, ctx: &Ctx, column: &Ident) -> Step {
+        let undo = self.removal(ctx, Phase::Expand, "takes back the trigger", Vec::new());
+        Step::transaction(
+            Phase::Expand,
+            format!("Fill column {column} of {} in rows that are written from now on", self.table),
+            "rows that running code writes after the backfill has passed must not be left out",
+            self.create(ctx.physical),
+        )
+        .locks(tree::locks(ctx.physical, &self.table, LockMode::ShareRowExclusive))
+        .probe(self.probe(true))
+        .provides(self.appears())
+        .undone_by(vec![undo])
+    }
+
+    /// The step that removes it, running `more` in the same transaction.
+    pub(crate) fn removal(&self, ctx: &Ctx, phase: Phase, why: &str, more: Vec<String>) -> Step {
+        let mut sql = self.remove();
+        sql.extend(more);
+        Step::transaction(phase, format!("Remove the sync trigger of {}", self.table), why, sql)
+            .locks(self.removal_locks(ctx.physical))
+            .probe(self.probe(false))
+            .provides(self.goes())
+    }
+}
+
+/// A trigger that [`Sync`] named.
+pub(crate) fn is_ours(trigger: &Ident) -> bool {
+    trigger.as_str().starts_with(PREFIX)
+}
+
+/// Sorts after any name that begins with a letter, a digit or an underscore.
+/// Source: "triggers are fired in alphabetical order by name", doc/src/sgml/trigger.sgml.
+const PREFIX: &str = "~concertina_";
+
+fn derive(column: &Ident, from: &Derivation) -> String {
+    let target = quoted(column);
+    let new = |name: &Ident| format!("NEW.{}", quoted(name));
+    let expr = wrap(&from.expr.rewrite(new));
+    let filter = from.filter.map(|filter| wrap(&filter.rewrite(new)));
+    let otherwise = from.otherwise.map(|expr| wrap(&expr.rewrite(new)));
+    let assign = |indent: &str, otherwise: Option<&str>| match (&filter, otherwise) {
+        (None, _) => format!("{indent}NEW.{target} := {expr};\n"),
+        (Some(filter), None) => {
+            format!("{indent}IF {filter} THEN\n{indent}  NEW.{target} := {expr};\n{indent}END IF;\n")
+        }
+        (Some(filter), Some(otherwise)) => format!(
+            "{indent}IF {filter} THEN\n{indent}  NEW.{target} := {expr};\n{indent}ELSE\n\
+             {indent}  NEW.{target} := {otherwise};\n{indent}END IF;\n"
+        ),
+    };
+    let mut body = format!(
+        "BEGIN\n  IF TG_OP = 'INSERT' THEN\n    IF NEW.{target} IS NULL THEN\n{}    END IF;\n",
+        assign("      ", otherwise.as_deref())
+    );
+    let sources = from.sources();
+    if !sources.is_empty() {
+        let row = |record: &str| {
+            sources.iter().map(|source| format!("{record}.{}", quoted(source))).collect::<Vec<_>>().join(", ")
+        };
+        body.push_str(&format!(
+            "  ELSIF pg_catalog.record_image_eq(ROW(OLD.{target}), ROW(NEW.{target}))\n\
+             \x20   AND pg_catalog.record_image_ne(ROW({}), ROW({})) THEN\n{}",
+            row("OLD"),
+            row("NEW"),
+            assign("    ", None)
+        ));
+    }
+    body.push_str("  END IF;\n  RETURN NEW;\nEND");
+    body
+}
+
+fn fill(column: &Ident, from: &Derivation) -> String {
+    let target = quoted(column);
+    let expr = wrap(&from.expr.rewrite(|name| format!("NEW.{}", quoted(name))));
+    format!(
+        "BEGIN\n  IF NEW.{target} IS NULL THEN\n    NEW.{target} := {expr};\n  END IF;\n  RETURN NEW;\nEND"
+    )
+}
+
+/// In PL/pgSQL words are reserved that SQL knows as names (`begin`, `loop`), so every column is quoted.
+fn quoted(column: &Ident) -> String {
+    format!("\"{}\"", column.as_str().replace('"', "\"\""))
+}
