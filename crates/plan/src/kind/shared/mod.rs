@@ -4,6 +4,7 @@ pub(crate) mod alter;
 pub(crate) mod batch;
 pub(crate) mod index;
 pub(crate) mod not_null;
+pub(crate) mod not_valid;
 pub(crate) mod sync;
 pub(crate) mod tighten;
 pub(crate) mod tree;
