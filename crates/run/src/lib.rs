@@ -9,7 +9,10 @@ pub mod connect;
 pub mod engine;
 pub mod error;
 pub mod event;
+pub mod files;
+pub mod lease;
 pub mod ledger;
+pub mod probe;
 pub mod settings;
 pub mod state;
 
