@@ -43,6 +43,7 @@ pub fn plan(
         logical: logical.clone(),
         physical: physical.clone(),
         policy,
+        migration: source.name,
         steps: Vec::new(),
         notices: Vec::new(),
         written: Vec::new(),
@@ -79,6 +80,7 @@ struct Planner<'a> {
     logical: Catalog,
     physical: Catalog,
     policy: &'a Policy,
+    migration: &'a str,
     steps: Vec<Step>,
     notices: Vec<Notice>,
     written: Vec<Written>,
@@ -97,6 +99,7 @@ impl Planner<'_> {
                 physical: &self.physical,
                 policy: self.policy,
                 directives: &statement.directives,
+                migration: self.migration,
             };
             kinds.push(change.kind().name().to_owned());
             merge(&mut facts, change.kind().facts(&ctx));
@@ -122,6 +125,7 @@ impl Planner<'_> {
             physical: &self.physical,
             policy: self.policy,
             directives: &statement.directives,
+            migration: self.migration,
         };
         let kind = change.kind();
         let facts = kind.facts(&ctx);

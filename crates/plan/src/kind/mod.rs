@@ -37,6 +37,8 @@ pub struct Ctx<'a> {
     pub policy: &'a Policy,
     /// Directives bound to the statement.
     pub directives: &'a Directives,
+    /// Name of the migration: archives of two migrations must not meet.
+    pub migration: &'a str,
 }
 
 /// A planned change.

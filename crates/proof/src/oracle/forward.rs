@@ -143,6 +143,7 @@ fn as_written(exhibit: &Exhibit<'_>, start: &Catalog) -> Result<Catalog> {
                 physical: start,
                 policy: &policy,
                 directives: &statement.directives,
+                migration: "",
             };
             let effects = change.kind().effects(&ctx);
             logical = fold(&logical, &effects);
