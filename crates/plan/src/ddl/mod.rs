@@ -4,4 +4,5 @@ pub(crate) mod column;
 pub(crate) mod constraint;
 pub(crate) mod index;
 pub(crate) mod sequence;
+pub(crate) mod table;
 pub(crate) mod trigger;
