@@ -5,7 +5,9 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod install_postgres;
+mod kill;
 mod lemmy;
+mod matrix;
 
 #[derive(Parser)]
 #[command(name = "xtask", about = "Developer commands for Concertina")]
@@ -22,6 +24,13 @@ enum Task {
     Bench(bench::Args),
     /// Run and plan a real project's migrations (a directory of NAME/up.sql)
     Lemmy(lemmy::Args),
+    /// Run the proof suite on every supported major version
+    Matrix(matrix::Args),
+    /// Kill the runner again and again under traffic; every migration resumes to the naive result
+    Kill(kill::Args),
+    /// The process that `kill` kills
+    #[command(hide = true)]
+    Victim(kill::victim::Args),
 }
 
 #[tokio::main]
@@ -30,5 +39,8 @@ async fn main() -> Result<()> {
         Task::InstallPostgres(args) => install_postgres::run(&args),
         Task::Bench(args) => bench::run(&args).await,
         Task::Lemmy(args) => lemmy::run(&args).await,
+        Task::Matrix(args) => matrix::run(&args),
+        Task::Kill(args) => kill::run(&args).await,
+        Task::Victim(args) => kill::victim::run(&args).await,
     }
 }

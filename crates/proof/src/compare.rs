@@ -94,7 +94,10 @@ impl Picture {
 }
 
 /// The schema as SQL, without the schemas that are ours.
-async fn dump(database: &Database<'_>) -> Result<String> {
+///
+/// # Errors
+/// When `pg_dump` fails.
+pub async fn dump(database: &Database<'_>) -> Result<String> {
     let mut command = database.world().server.client_program("pg_dump")?;
     command
         .args([

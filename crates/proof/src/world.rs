@@ -23,8 +23,15 @@ impl World {
         // A background ANALYZE between two looks would change the estimates that plans show; tests that want autovacuum
         // turn it on for their table.
         let options = Options::new().set("autovacuum", "off").set("max_connections", "60");
-        let server = Server::start(&Installation::find()?, options).await?;
-        Ok(Self { server, next: AtomicU64::new(0) })
+        Self::with(&Installation::find()?, options).await
+    }
+
+    /// Starts this server.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn with(installation: &Installation, options: Options) -> Result<Self> {
+        Ok(Self { server: Server::start(installation, options).await?, next: AtomicU64::new(0) })
     }
 
     /// Major version of the server.

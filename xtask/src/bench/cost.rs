@@ -120,7 +120,6 @@ async fn measure(server: &Server, subject: &Subject, online: bool) -> Result<Cos
     let wrong: i64 = client.query_one(subject.wrong, &[]).await?.get(0);
     ensure!(wrong == 0, "{wrong} rows do not have the value they should have");
     drop(client);
-    drop(engine);
     server.drop_database(DATABASE).await?;
     Ok(Cost { seconds, wal })
 }
