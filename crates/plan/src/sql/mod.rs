@@ -3,7 +3,10 @@
 use crate::catalog::Catalog;
 use crate::change::Statement;
 use crate::diagnostic::Diagnostic;
+use crate::effect::fold;
 use crate::policy::Policy;
+use crate::sql::directive::Directives;
+use crate::sql::lower::Lower;
 
 pub mod directive;
 pub mod expr;
@@ -13,10 +16,12 @@ mod analyse;
 mod ast;
 pub(crate) mod constant;
 pub(crate) mod index_text;
+mod lower;
 pub(crate) mod names;
 mod nulls;
 mod parse;
 mod parser_ffi;
+mod similar;
 mod tokens;
 mod types;
 
@@ -26,6 +31,32 @@ mod types;
 /// # Errors
 /// When the file as a whole cannot be read: not SQL, NUL bytes, psql commands, misplaced directives.
 pub fn read(text: &str, logical: &Catalog, policy: &Policy) -> Result<Vec<Statement>, Vec<Diagnostic>> {
-    let _ = (text, logical, policy);
-    todo!()
+    let prepared = parse::prepare(text);
+    parse::deep(|| {
+        let (statements, tokens) = parse::parse(&prepared).map_err(|diagnostic| vec![diagnostic])?;
+        let mut catalog = logical.clone();
+        let mut read = Vec::with_capacity(statements.len());
+        for statement in &statements {
+            let directives = Directives::default();
+            let lower =
+                Lower { tokens: &tokens, statement, catalog: &catalog, policy, directives: &directives };
+            let outcome = lower::lower(&lower);
+            let changes = outcome.changes.map_err(|refused| Diagnostic {
+                code: refused.refusal.code,
+                span: refused.span.unwrap_or_else(|| statement.span.clone()),
+                message: refused.refusal.reason,
+                help: refused.refusal.way_out,
+                kind: Some(refused.kind.to_owned()),
+            });
+            read.push(Statement {
+                span: statement.span.clone(),
+                line: tokens.line(statement.span.start),
+                sql: prepared[statement.span.clone()].to_owned(),
+                directives,
+                changes,
+            });
+            catalog = fold(&catalog, &outcome.effects);
+        }
+        Ok(read)
+    })
 }

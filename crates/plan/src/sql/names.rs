@@ -184,6 +184,11 @@ pub(crate) fn index_columns(elements: &[&IndexElem]) -> Vec<String> {
     names
 }
 
+/// The name of a query's column that has none written. Source: FigureColname in parse_target.c.
+pub(crate) fn column_name(value: &NodeEnum) -> Ident {
+    Ident::new(figure(value).map_or_else(|| "?column?".to_owned(), |(name, _)| name))
+}
+
 /// The name of an expression, and whether it is a good one. Source: FigureColnameInternal in parse_target.c.
 fn figure(node: &NodeEnum) -> Option<(String, bool)> {
     let good = |name: &str| Some((name.to_owned(), true));

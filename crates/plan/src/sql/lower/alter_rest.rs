@@ -1,0 +1,415 @@
+//! Subcommands of ALTER TABLE that are no planned kinds: as written where that is online, refused otherwise.
+
+use std::ops::Range;
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{AlterTableCmd, AlterTableType};
+
+use crate::catalog::{ConstraintKind, Relation};
+use crate::change::Change;
+use crate::diagnostic::Code;
+use crate::effect::Effect;
+use crate::kind::as_written::AsWritten;
+use crate::pg::lock::LockMode;
+use crate::plan::{LockClaim, Work, WorkKind};
+use crate::sql::ast;
+use crate::sql::ident::{Ident, Name};
+use crate::sql::lower::alter_table::{changed, is_cascade};
+use crate::sql::lower::{Lower, Lowered, Refused, Run, kinds, tree};
+use crate::sql::similar::did_you_mean;
+use crate::sql::types;
+
+/// Lowers one.
+pub(crate) fn lower(
+    lower: &Lower,
+    table: &Relation,
+    only: bool,
+    command: &AlterTableCmd,
+    at: &Range<usize>,
+) -> Lowered {
+    use AlterTableType as At;
+    let kind = kinds::subcommand(command.subtype());
+    let column = Ident::from(command.name.as_str());
+    let on_column = matches!(
+        command.subtype(),
+        At::AtSetStatistics
+            | At::AtSetOptions
+            | At::AtResetOptions
+            | At::AtSetStorage
+            | At::AtSetCompression
+            | At::AtAlterColumnType
+            | At::AtSetExpression
+            | At::AtDropExpression
+            | At::AtAddIdentity
+            | At::AtSetIdentity
+            | At::AtDropIdentity
+    );
+    if on_column && !column.as_str().is_empty() && table.column(&column).is_none() {
+        if command.missing_ok {
+            return Ok(Vec::new());
+        }
+        return Err(lower.missing_column(kind, table, &column));
+    }
+    match command.subtype() {
+        At::AtValidateConstraint => validate(lower, table, &column),
+        At::AtDropConstraint => drop_constraint(lower, table, command, &column),
+        // Source: AlterTableGetLockLevel in src/backend/commands/tablecmds.c.
+        At::AtSetStatistics
+        | At::AtSetOptions
+        | At::AtResetOptions
+        | At::AtClusterOn
+        | At::AtDropCluster
+        | At::AtSetRelOptions
+        | At::AtResetRelOptions => Ok(vec![subcommand(lower, table, only, at, kind, LockMode::ShareUpdateExclusive, Vec::new())]),
+        At::AtSetStorage | At::AtSetCompression | At::AtReplicaIdentity | At::AtSetIdentity => {
+            Ok(vec![subcommand(lower, table, only, at, kind, LockMode::AccessExclusive, Vec::new())])
+        }
+        At::AtChangeOwner => {
+            let owner = command.newowner.as_ref().map(|role| Ident::from(role.rolename.as_str()));
+            let effects = match owner {
+                Some(owner) if !owner.as_str().is_empty() => {
+                    changed(lower.catalog, &table.name, |table| table.owner = owner)
+                }
+                _ => Vec::new(),
+            };
+            let mut change = subcommand(lower, table, only, at, kind, LockMode::AccessExclusive, effects);
+            if let Change::AsWritten(change) = &mut change {
+                change.undo = Ok(format!("ALTER TABLE {} OWNER TO {}", table.name, table.owner));
+            }
+            Ok(vec![change])
+        }
+        _ => Err(refused(lower, table, command, kind, &column)),
+    }
+}
+
+/// One subcommand as a statement of its own: the others of its ALTER TABLE are planned apart.
+fn subcommand(
+    lower: &Lower,
+    table: &Relation,
+    only: bool,
+    at: &Range<usize>,
+    kind: &'static str,
+    mode: LockMode,
+    effects: Vec<Effect>,
+) -> Change {
+    let only = if only { "ONLY " } else { "" };
+    let text = lower.tokens.slice(at.start, at.end);
+    let undo = if table.new_here {
+        Ok(String::new())
+    } else {
+        Err("what was set before is not recorded".to_owned())
+    };
+    Change::AsWritten(AsWritten {
+        kind,
+        sql: format!("ALTER TABLE {only}{} {text}", table.name),
+        locks: tree(lower.catalog, table, mode),
+        work: Vec::new(),
+        transaction: true,
+        effects,
+        undo,
+    })
+}
+
+/// VALIDATE CONSTRAINT is online as it stands. Source: FACTS; "VALIDATE CONSTRAINT" in doc/src/sgml/ref/alter_table.sgml.
+fn validate(lower: &Lower, table: &Relation, name: &Ident) -> Lowered {
+    let Some(constraint) = table.constraint(name) else {
+        let not_null =
+            table.columns.iter().find(|c| c.not_null.as_ref().is_some_and(|n| n.name.as_ref() == Some(name)));
+        return match not_null {
+            Some(column) => {
+                let mut marking = column.not_null.clone();
+                if let Some(marking) = &mut marking {
+                    marking.valid = true;
+                }
+                let effect = Effect::NotNull {
+                    table: table.name.clone(),
+                    column: column.name.clone(),
+                    not_null: marking,
+                };
+                Ok(vec![validation(lower, table, name, Vec::new(), effect)])
+            }
+            None => Err(missing(lower, "validate_constraint", table, name)),
+        };
+    };
+    let mut locks = Vec::new();
+    if let ConstraintKind::ForeignKey { table: referenced, .. } = &constraint.kind {
+        locks.push(LockClaim { relation: referenced.clone(), mode: LockMode::RowShare });
+    }
+    let effect = Effect::ConstraintValidated { table: table.name.clone(), constraint: name.clone() };
+    Ok(vec![validation(lower, table, name, locks, effect)])
+}
+
+fn validation(
+    lower: &Lower,
+    table: &Relation,
+    name: &Ident,
+    more: Vec<LockClaim>,
+    effect: Effect,
+) -> Change {
+    let mut locks = tree(lower.catalog, table, LockMode::ShareUpdateExclusive);
+    locks.extend(more);
+    Change::AsWritten(AsWritten {
+        kind: "validate_constraint",
+        sql: format!("ALTER TABLE {} VALIDATE CONSTRAINT {name}", table.name),
+        locks,
+        work: vec![Work { relation: table.name.clone(), what: WorkKind::Scan }],
+        transaction: true,
+        effects: vec![effect],
+        undo: Ok(String::new()),
+    })
+}
+
+fn drop_constraint(
+    lower: &Lower,
+    table: &Relation,
+    command: &AlterTableCmd,
+    name: &Ident,
+) -> Lowered {
+    let Some(constraint) = table.constraint(name) else {
+        let not_null = table
+            .columns
+            .iter()
+            .any(|c| c.not_null.as_ref().is_some_and(|n| n.name.as_ref() == Some(name)));
+        return match (not_null, command.missing_ok) {
+            (true, _) => Err(lower.refuse(
+                "drop_constraint",
+                Code::NotYet,
+                "dropping a NOT NULL constraint by its name is not planned yet",
+                "write ALTER COLUMN … DROP NOT NULL",
+                Run::on(lower.catalog, table).unknown("drop_constraint"),
+            )),
+            (false, true) => Ok(Vec::new()),
+            (false, false) => Err(missing(lower, "drop_constraint", table, name)),
+        };
+    };
+    let mut run = Run::on(lower.catalog, table);
+    if let ConstraintKind::ForeignKey { table: referenced, .. } = &constraint.kind {
+        let claim = LockClaim { relation: referenced.clone(), mode: LockMode::AccessExclusive };
+        if !run.locks.contains(&claim) {
+            run.locks.push(claim);
+        }
+    }
+    if is_cascade(command.behavior) {
+        for (child, key) in referencing(lower, table, constraint) {
+            run.locks.push(LockClaim { relation: child.clone(), mode: LockMode::AccessExclusive });
+            run.effects.push(Effect::ConstraintGone { table: child, constraint: key });
+        }
+    }
+    run.effects.push(Effect::ConstraintGone { table: table.name.clone(), constraint: name.clone() });
+    let also = match constraint.kind {
+        ConstraintKind::ForeignKey { .. } => ", also on the referenced table",
+        ConstraintKind::PrimaryKey | ConstraintKind::Unique | ConstraintKind::Exclude => {
+            ", and its index goes with it, which queries may need"
+        }
+        _ => "",
+    };
+    Err(lower.refuse(
+        "drop_constraint",
+        Code::NotYet,
+        format!(
+            "DROP CONSTRAINT takes ACCESS EXCLUSIVE on {}{also}; running code may rely on what it guarantees until contract, and undo would have to prove it again: not built yet",
+            table.name
+        ),
+        "allow it, if running code does not rely on the constraint: it is one short try under the stall budget",
+        run,
+    ))
+}
+
+/// Foreign keys of other tables that stand on a key of this one.
+fn referencing(
+    lower: &Lower,
+    table: &Relation,
+    constraint: &crate::catalog::Constraint,
+) -> Vec<(Name, Ident)> {
+    lower
+        .catalog
+        .incoming_foreign_keys(&table.name)
+        .into_iter()
+        .filter(|(_, key)| {
+            matches!(&key.kind, ConstraintKind::ForeignKey { columns, .. } if *columns == constraint.columns)
+        })
+        .map(|(child, key)| (child.name.clone(), key.name.clone()))
+        .collect()
+}
+
+fn missing(lower: &Lower, kind: &'static str, table: &Relation, name: &Ident) -> Refused {
+    let hint = did_you_mean(name.as_str(), table.constraints.iter().map(|c| c.name.as_str().to_owned()))
+        .unwrap_or_else(|| "correct the name".to_owned());
+    lower.will_fail(kind, "42704", format!("constraint {name} of {} does not exist", table.name), hint, None)
+}
+
+fn refused(
+    lower: &Lower,
+    table: &Relation,
+    command: &AlterTableCmd,
+    kind: &'static str,
+    column: &Ident,
+) -> Refused {
+    use AlterTableType as At;
+    let on = &table.name;
+    let run = Run::on(lower.catalog, table);
+    let rewrite = |run: Run| {
+        let work = run.locks.iter().map(|lock| Work { relation: lock.relation.clone(), what: WorkKind::Rewrite });
+        Run { work: work.collect(), ..run }
+    };
+    let (code, reason, way_out, run) = match command.subtype() {
+        At::AtAlterColumnType => {
+            let effects = match ast::node(command.def.as_deref()) {
+                Some(NodeEnum::ColumnDef(def)) => new_type(lower, table, column, def),
+                _ => Vec::new(),
+            };
+            let mut run = rewrite(run);
+            run.effects = effects;
+            (
+                Code::NotYet,
+                format!("a change of {column}'s type rewrites {on} and all its indexes under ACCESS EXCLUSIVE unless old and new type are stored alike; the online form (second column, sync, backfill, switch) is not built yet"),
+                "add a column of the new type, fill it by UPDATE, let the code move over, and drop the old one",
+                run,
+            )
+        }
+        At::AtSetExpression => (
+            Code::NoOnlineForm,
+            format!("a new generation expression rewrites {on} under ACCESS EXCLUSIVE"),
+            "add a new column and fill it",
+            rewrite(run),
+        ),
+        At::AtDropExpression => (
+            Code::NotYet,
+            format!("after DROP EXPRESSION running code has to write {column} itself; it takes ACCESS EXCLUSIVE on {on} for a moment"),
+            "allow it when running code writes the column",
+            run.unknown(kind),
+        ),
+        At::AtSetLogged | At::AtSetUnLogged | At::AtSetTableSpace | At::AtSetAccessMethod => (
+            Code::NoOnlineForm,
+            format!("it copies {on} and its indexes under ACCESS EXCLUSIVE"),
+            "make a new table, or use an extension that repacks beside running writes",
+            rewrite(run),
+        ),
+        At::AtAddIdentity => (
+            Code::NotYet,
+            format!("ADD GENERATED … AS IDENTITY takes ACCESS EXCLUSIVE on {on} for a moment, starts its sequence at 1 whatever rows there are, and with ALWAYS rejects running code that writes {column} itself"),
+            "allow it, with RESTART set beyond the highest value there is",
+            run.unknown(kind),
+        ),
+        At::AtDropIdentity => {
+            let gone = Effect::Identity { table: on.clone(), column: column.clone(), identity: None };
+            let sequences = lower.catalog.sequences.values().filter(|sequence| {
+                sequence.owned_by.as_ref().is_some_and(|(t, c)| t == on && c == column)
+            });
+            let mut run = run.effect(gone);
+            run.effects.extend(sequences.map(|sequence| Effect::SequenceGone(sequence.name.clone())));
+            (
+                Code::NotYet,
+                format!("after DROP IDENTITY running code that leaves {column} out fails; it takes ACCESS EXCLUSIVE on {on} for a moment"),
+                "allow it when running code writes the column itself",
+                run,
+            )
+        }
+        At::AtEnableTrig
+        | At::AtEnableAlwaysTrig
+        | At::AtEnableReplicaTrig
+        | At::AtEnableTrigAll
+        | At::AtEnableTrigUser
+        | At::AtDisableTrig
+        | At::AtDisableTrigAll
+        | At::AtDisableTrigUser => (
+            Code::NotYet,
+            format!("it takes SHARE ROW EXCLUSIVE on {on}, behind which writes queue, and other triggers fire for running code's writes from then on"),
+            "allow it, if running code can take it",
+            Run::locking(lower.catalog, table, LockMode::ShareRowExclusive).unknown(kind),
+        ),
+        At::AtEnableRule | At::AtEnableAlwaysRule | At::AtEnableReplicaRule | At::AtDisableRule => (
+            Code::NotYet,
+            format!("it takes ACCESS EXCLUSIVE on {on} for a moment, and running code's statements are rewritten otherwise from then on"),
+            "allow it, if running code can take it",
+            run,
+        ),
+        At::AtEnableRowSecurity | At::AtForceRowSecurity | At::AtDisableRowSecurity | At::AtNoForceRowSecurity => {
+            let on_after = match command.subtype() {
+                At::AtEnableRowSecurity => Some(true),
+                At::AtDisableRowSecurity => Some(false),
+                _ => None,
+            };
+            let mut run = run;
+            if let Some(after) = on_after {
+                run.effects = changed(lower.catalog, on, |table| table.row_security = after);
+            }
+            (
+                Code::NotYet,
+                format!("it takes ACCESS EXCLUSIVE on {on} for a moment, and running code sees and writes other rows from then on"),
+                "allow it once you know what running code sees under the policies",
+                run,
+            )
+        }
+        At::AtAddInherit | At::AtDropInherit | At::AtAddOf | At::AtDropOf => (
+            Code::NotYet,
+            format!("it changes what queries of the parent see of {on}, and takes ACCESS EXCLUSIVE on it"),
+            "use declarative partitioning, or allow it",
+            run.unknown(kind),
+        ),
+        At::AtAttachPartition => (
+            Code::NotYet,
+            format!("ATTACH PARTITION scans the new partition under ACCESS EXCLUSIVE unless a validated CHECK implies its bound, builds the indexes it lacks, and with a DEFAULT partition scans that too; the online form is not built yet"),
+            "add a CHECK that implies the bound and the parent's indexes first, then allow it",
+            attach(lower, table, command, run),
+        ),
+        At::AtDetachPartition | At::AtDetachPartitionFinalize => (
+            Code::NotYet,
+            format!("DETACH PARTITION takes ACCESS EXCLUSIVE on {on} and the partition, and running code no longer sees its rows"),
+            "DETACH PARTITION … CONCURRENTLY outside the migration, which needs that there is no DEFAULT partition",
+            attach(lower, table, command, run),
+        ),
+        At::AtAlterConstraint => (
+            Code::NotYet,
+            format!("ALTER CONSTRAINT takes ACCESS EXCLUSIVE on {on} and the referenced table for a moment, and running code meets other rules from then on"),
+            "allow it, if running code can take it",
+            run.unknown(kind),
+        ),
+        _ => (
+            Code::NotYet,
+            format!("this subcommand is not planned yet; it takes up to ACCESS EXCLUSIVE on {on}"),
+            "allow it, if running code can take it",
+            run.unknown(kind),
+        ),
+    };
+    lower.refuse(kind, code, reason, way_out, run)
+}
+
+fn attach(lower: &Lower, table: &Relation, command: &AlterTableCmd, run: Run) -> Run {
+    let kind = kinds::subcommand(command.subtype());
+    let mut run = run;
+    if let Some(NodeEnum::PartitionCmd(partition)) = ast::node(command.def.as_deref()) {
+        if command.subtype() == AlterTableType::AtAttachPartition {
+            run.locks = vec![LockClaim { relation: table.name.clone(), mode: LockMode::ShareUpdateExclusive }];
+        }
+        run.alone = partition.concurrent;
+        if let Some(var) = &partition.name {
+            let (schema, name) = ast::table_name(var);
+            if let Some(partition) = lower.catalog.resolve(schema.as_ref(), &name) {
+                run.locks.extend(tree(lower.catalog, partition, LockMode::AccessExclusive));
+            }
+        }
+    }
+    run.unknown(kind)
+}
+
+fn new_type(
+    lower: &Lower,
+    table: &Relation,
+    column: &Ident,
+    def: &pg_query::protobuf::ColumnDef,
+) -> Vec<Effect> {
+    let Some(name) = &def.type_name else { return Vec::new() };
+    let start = lower.tokens.at(ast::byte(name.location));
+    let written = lower.tokens.slice(start, lower.tokens.after_name(start));
+    let text = types::text(name, written);
+    let mut effects = Vec::new();
+    for relation in tree(lower.catalog, table, LockMode::AccessExclusive) {
+        effects.extend(changed(lower.catalog, &relation.relation, |table| {
+            if let Some(known) = table.columns.iter_mut().find(|c| c.name == *column) {
+                known.data_type.clone_from(&text);
+            }
+        }));
+    }
+    effects
+}

@@ -1,0 +1,662 @@
+//! What is online as it stands: it locks no table that running code uses, or only for a moment and harmlessly.
+
+use pg_query::protobuf::{
+    AlterEnumStmt, CreateSeqStmt, CreateTableAsStmt, DefineStmt, GrantTargetType, InsertStmt, ObjectType,
+    RangeVar, SelectStmt, ViewStmt,
+};
+use pg_query::{Node, NodeEnum};
+
+use crate::catalog::{Column, Function, Relation, RelationKind, Sequence, Type, TypeKind, Volatility};
+use crate::change::Change;
+use crate::effect::Effect;
+use crate::kind::as_written::AsWritten;
+use crate::pg::lock::LockMode;
+use crate::plan::{LockClaim, Work, WorkKind};
+use crate::sql::ast;
+use crate::sql::ident::{Ident, Name};
+use crate::sql::lower::output::{self, renamed};
+use crate::sql::lower::{Lower, Lowered, Refused, create_table, function, kinds, tree};
+use crate::sql::types;
+
+/// Lowers it if it is online as it stands.
+pub(crate) fn lower(lower: &Lower, node: &NodeEnum) -> Option<Lowered> {
+    definitions(lower, node).or_else(|| queries(lower, node)).or_else(|| annotations(lower, node))
+}
+
+/// A change that runs as written.
+struct Entry {
+    kind: &'static str,
+    locks: Vec<LockClaim>,
+    work: Vec<Work>,
+    effects: Vec<Effect>,
+    undo: Result<String, String>,
+}
+
+impl Entry {
+    /// Locks nothing; `undo` takes it back.
+    fn new(kind: &'static str, effects: Vec<Effect>, undo: String) -> Self {
+        Self { kind, locks: Vec::new(), work: Vec::new(), effects, undo: Ok(undo) }
+    }
+
+    /// Locks nothing; what was there before is not recorded.
+    fn lasting(kind: &'static str, why: &str) -> Self {
+        Self {
+            kind,
+            locks: Vec::new(),
+            work: Vec::new(),
+            effects: Vec::new(),
+            undo: Err(why.to_owned()),
+        }
+    }
+
+    fn done(self, lower: &Lower) -> Lowered {
+        Ok(vec![Change::AsWritten(AsWritten {
+            kind: self.kind,
+            sql: lower.sql().to_owned(),
+            locks: self.locks,
+            work: self.work,
+            transaction: true,
+            effects: self.effects,
+            undo: self.undo,
+        })])
+    }
+}
+
+const SETTING: &str = "what was set before is not recorded";
+
+/// CREATE and ALTER of what no table depends on yet.
+fn definitions(lower: &Lower, node: &NodeEnum) -> Option<Lowered> {
+    let catalog = lower.catalog;
+    let new = |names: &[Node]| {
+        let (schema, name) = ast::qualified(names);
+        lower.new_name(schema, name)
+    };
+    let made = |kind: &'static str, name: Name, made: TypeKind, word: &str| {
+        if catalog.types.contains_key(&name) {
+            let reason = format!("type {name} exists already");
+            return Err(lower.will_fail(kind, "42710", reason, "choose another name", None));
+        }
+        let undo = format!("DROP {word} {name}");
+        Entry::new(kind, vec![Effect::Type(Type { name, kind: made })], undo).done(lower)
+    };
+    let simple = |kind: &'static str| Entry::lasting(kind, SETTING).done(lower);
+    Some(match node {
+        NodeEnum::CreateFunctionStmt(statement) => function::create(lower, statement),
+        NodeEnum::CreateEnumStmt(statement) => {
+            let labels = ast::strings(&statement.vals).into_iter().map(ToOwned::to_owned).collect();
+            made("create_type", new(&statement.type_name), TypeKind::Enum(labels), "TYPE")
+        }
+        NodeEnum::CompositeTypeStmt(statement) => {
+            let (schema, name) = ast::table_name(statement.typevar.as_ref()?);
+            made("create_type", lower.new_name(schema, name), TypeKind::Other, "TYPE")
+        }
+        NodeEnum::CreateRangeStmt(statement) => {
+            let name = new(&statement.type_name);
+            let multirange = Effect::Type(Type { name: multirange(&name), kind: TypeKind::Other });
+            match made("create_type", name, TypeKind::Other, "TYPE") {
+                Ok(mut changes) => {
+                    if let Some(Change::AsWritten(change)) = changes.first_mut() {
+                        change.effects.push(multirange);
+                    }
+                    Ok(changes)
+                }
+                Err(refused) => Err(refused),
+            }
+        }
+        NodeEnum::CreateDomainStmt(statement) => {
+            let has = |wanted: &[pg_query::protobuf::ConstrType]| {
+                ast::each(&statement.constraints).any(|node| match node {
+                    NodeEnum::Constraint(constraint) => wanted.contains(&constraint.contype()),
+                    _ => false,
+                })
+            };
+            use pg_query::protobuf::ConstrType::{ConstrCheck, ConstrDefault, ConstrNotnull};
+            let kind = TypeKind::Domain {
+                constrained: has(&[ConstrCheck, ConstrNotnull]),
+                default: has(&[ConstrDefault]),
+            };
+            made("create_domain", new(&statement.domainname), kind, "DOMAIN")
+        }
+        NodeEnum::DefineStmt(statement) => define(lower, statement),
+        NodeEnum::AlterEnumStmt(statement) if statement.old_val.is_empty() => add_value(lower, statement),
+        NodeEnum::CreateSeqStmt(statement) => sequence(lower, statement),
+        NodeEnum::AlterSeqStmt(statement) => {
+            let var = statement.sequence.as_ref()?;
+            let (schema, name) = ast::table_name(var);
+            let found = match &schema {
+                Some(schema) => Some(Name { schema: schema.clone(), name: name.clone() }),
+                None => catalog
+                    .server
+                    .search_path
+                    .iter()
+                    .map(|schema| Name { schema: schema.clone(), name: name.clone() })
+                    .find(|name| catalog.sequences.contains_key(name)),
+            };
+            let Some(found) = found.filter(|name| catalog.sequences.contains_key(name)) else {
+                if statement.missing_ok {
+                    return Some(Ok(Vec::new()));
+                }
+                return Some(Err(lower.missing_relation("alter_sequence", schema.as_ref(), &name, None)));
+            };
+            alter_sequence(lower, &found, &statement.options)
+        }
+        NodeEnum::CreateExtensionStmt(statement) => {
+            let name = Ident::from(statement.extname.as_str());
+            match (catalog.extensions.contains(&name), statement.if_not_exists) {
+                (true, true) => Ok(Vec::new()),
+                (true, false) => Err(lower.will_fail(
+                    "create_extension",
+                    "42710",
+                    format!("extension {name} exists already"),
+                    "write IF NOT EXISTS, or remove it",
+                    None,
+                )),
+                (false, _) => {
+                    let undo = format!("DROP EXTENSION {name}");
+                    Entry::new("create_extension", vec![Effect::Extension(name)], undo).done(lower)
+                }
+            }
+        }
+        NodeEnum::CreateSchemaStmt(statement) if statement.schema_elts.is_empty() => {
+            let name = match (statement.schemaname.as_str(), &statement.authrole) {
+                ("", Some(role)) => Ident::from(role.rolename.as_str()),
+                (name, _) => Ident::from(name),
+            };
+            match (catalog.schemas.contains(&name), statement.if_not_exists) {
+                (true, true) => Ok(Vec::new()),
+                (true, false) => Err(lower.will_fail(
+                    "create_schema",
+                    "42P06",
+                    format!("schema {name} exists already"),
+                    "write IF NOT EXISTS, or remove it",
+                    None,
+                )),
+                (false, _) => {
+                    let undo = format!("DROP SCHEMA {name}");
+                    Entry::new("create_schema", vec![Effect::Schema(name)], undo).done(lower)
+                }
+            }
+        }
+        NodeEnum::AlterFunctionStmt(_) => simple("alter_function"),
+        NodeEnum::AlterOwnerStmt(_) => simple("change_owner"),
+        NodeEnum::AlterObjectDependsStmt(_) => simple("alter_depends"),
+        NodeEnum::AlterTypeStmt(_) => simple("alter_type_options"),
+        NodeEnum::AlterOperatorStmt(_) => simple("alter_operator"),
+        NodeEnum::AlterOpFamilyStmt(_) => simple("alter_operator_family"),
+        NodeEnum::AlterCollationStmt(_) => simple("alter_collation"),
+        NodeEnum::AlterTsdictionaryStmt(_) => simple("alter_text_search_dictionary"),
+        NodeEnum::AlterTsconfigurationStmt(_) => simple("alter_text_search_configuration"),
+        NodeEnum::CreateOpClassStmt(_) => simple("create_operator_class"),
+        NodeEnum::CreateOpFamilyStmt(_) => simple("create_operator_family"),
+        NodeEnum::CreateCastStmt(_) => simple("create_cast"),
+        NodeEnum::CreateConversionStmt(_) => simple("create_conversion"),
+        NodeEnum::CreateTransformStmt(_) => simple("create_transform"),
+        NodeEnum::CreatePlangStmt(_) => simple("create_language"),
+        NodeEnum::CreateAmStmt(_) => simple("create_access_method"),
+        NodeEnum::CreateFdwStmt(_) => simple("create_foreign_data_wrapper"),
+        NodeEnum::AlterFdwStmt(_) => simple("alter_foreign_data_wrapper"),
+        NodeEnum::CreateForeignServerStmt(_) => simple("create_server"),
+        NodeEnum::AlterForeignServerStmt(_) => simple("alter_server"),
+        NodeEnum::CreateUserMappingStmt(_) => simple("create_user_mapping"),
+        NodeEnum::AlterUserMappingStmt(_) => simple("alter_user_mapping"),
+        NodeEnum::CreateForeignTableStmt(statement) => {
+            let base = statement.base_stmt.as_ref()?;
+            match create_table::lower(lower, base) {
+                Ok(changes) => foreign_table(lower, changes),
+                Err(refused) => Err(refused),
+            }
+        }
+        NodeEnum::CreatePublicationStmt(statement) => publication(lower, "create_publication", &statement.pubobjects),
+        NodeEnum::AlterPublicationStmt(statement) => publication(lower, "alter_publication", &statement.pubobjects),
+        _ => return None,
+    })
+}
+
+/// A range type's multirange. Source: makeMultirangeTypeName in src/backend/catalog/pg_type.c.
+fn multirange(name: &Name) -> Name {
+    let text = name.name.as_str();
+    let made = match text.find("range") {
+        Some(at) => format!("{}multirange{}", &text[..at], &text[at + 5..]),
+        None => format!("{text}_multirange"),
+    };
+    name.sibling(Ident::new(made))
+}
+
+fn define(lower: &Lower, statement: &DefineStmt) -> Lowered {
+    let kind = kinds::create(statement.kind());
+    let (schema, name) = ast::qualified(&statement.defnames);
+    let name = lower.new_name(schema, name);
+    let lasting = format!("dropping {} needs its signature", name.name);
+    let mut entry = Entry::lasting(kind, &lasting);
+    match statement.kind() {
+        ObjectType::ObjectAggregate => {
+            // Aggregates are immutable to the planner. Source: AggregateCreate in pg_aggregate.c.
+            entry.effects.push(Effect::Function(Function {
+                name,
+                arguments: String::new(),
+                volatility: Volatility::Immutable,
+            }));
+        }
+        ObjectType::ObjectType => {
+            entry.undo = Ok(format!("DROP TYPE {name}"));
+            entry.effects.push(Effect::Type(Type { name, kind: TypeKind::Other }));
+        }
+        ObjectType::ObjectCollation => entry.undo = Ok(format!("DROP COLLATION {name}")),
+        ObjectType::ObjectTsconfiguration => {
+            entry.undo = Ok(format!("DROP TEXT SEARCH CONFIGURATION {name}"));
+        }
+        ObjectType::ObjectTsdictionary => entry.undo = Ok(format!("DROP TEXT SEARCH DICTIONARY {name}")),
+        _ => {}
+    }
+    entry.done(lower)
+}
+
+fn add_value(lower: &Lower, statement: &AlterEnumStmt) -> Lowered {
+    let (schema, name) = ast::qualified(&statement.type_name);
+    let found = match &schema {
+        Some(schema) => Some(Name { schema: schema.clone(), name: name.clone() }),
+        None => types::resolve(lower.catalog, &name),
+    };
+    let fail = |sqlstate: &str, reason: String| {
+        Err(lower.will_fail("add_value", sqlstate, reason, "correct the statement", None))
+    };
+    let Some(known) = found.and_then(|name| lower.catalog.types.get(&name)) else {
+        return fail("42704", format!("type {name} does not exist"));
+    };
+    let TypeKind::Enum(labels) = &known.kind else {
+        return fail("42809", format!("{} is not an enum", known.name));
+    };
+    let label = statement.new_val.clone();
+    if labels.contains(&label) {
+        if statement.skip_if_new_val_exists {
+            return Ok(Vec::new());
+        }
+        return fail("42710", format!("enum {} has the label {label:?} already", known.name));
+    }
+    let mut labels = labels.clone();
+    let at = match statement.new_val_neighbor.as_str() {
+        "" => labels.len(),
+        neighbor => match labels.iter().position(|label| label == neighbor) {
+            Some(at) => at + usize::from(statement.new_val_is_after),
+            None => return fail("22023", format!("enum {} has no label {neighbor:?}", known.name)),
+        },
+    };
+    labels.insert(at, label);
+    let effect = Effect::Type(Type { name: known.name.clone(), kind: TypeKind::Enum(labels) });
+    let mut entry = Entry::lasting("add_value", "PostgreSQL cannot take a value out of an enum");
+    entry.effects.push(effect);
+    entry.done(lower)
+}
+
+fn sequence(lower: &Lower, statement: &CreateSeqStmt) -> Lowered {
+    let Some(var) = &statement.sequence else { return Ok(Vec::new()) };
+    if var.relpersistence == "t" {
+        return Err(Refused { run: None, ..create_table::temporary(lower) });
+    }
+    let (schema, name) = ast::table_name(var);
+    let name = lower.new_name(schema, name);
+    if lower.catalog.relation_name_taken(&name) {
+        if statement.if_not_exists {
+            return Ok(Vec::new());
+        }
+        return Err(exists(lower, "create_sequence", &name));
+    }
+    let undo = format!("DROP SEQUENCE {name}");
+    let owned_by = owner(lower, &statement.options).flatten();
+    let mut entry =
+        Entry::new("create_sequence", vec![Effect::Sequence(Sequence { name, owned_by: owned_by.clone() })], undo);
+    if let Some((table, _)) = owned_by {
+        entry.locks.push(LockClaim { relation: table, mode: LockMode::AccessShare });
+    }
+    entry.done(lower)
+}
+
+/// OWNED BY: the outer `None` where it is not written, the inner one for NONE.
+#[expect(clippy::option_option, reason = "not written and written as NONE are different things")]
+fn owner(lower: &Lower, options: &[Node]) -> Option<Option<(Name, Ident)>> {
+    let option = ast::option(options, "owned_by")?;
+    let Some(NodeEnum::List(list)) = ast::node(option.arg.as_deref()) else { return None };
+    let (column, table) = list.items.split_last()?;
+    if table.is_empty() {
+        return Some(None);
+    }
+    let column = ast::node(Some(column)).and_then(ast::string).map(Ident::from)?;
+    let (schema, name) = ast::qualified(table);
+    let table = lower.catalog.resolve(schema.as_ref(), &name)?;
+    Some(Some((table.name.clone(), column)))
+}
+
+/// ALTER SEQUENCE takes SHARE ROW EXCLUSIVE on the sequence for a moment; setting other values rewrites its one row.
+/// Source: AlterSequence in src/backend/commands/sequence.c.
+fn alter_sequence(lower: &Lower, name: &Name, options: &[Node]) -> Lowered {
+    let mut entry = Entry::lasting("alter_sequence", SETTING);
+    entry.locks.push(LockClaim { relation: name.clone(), mode: LockMode::ShareRowExclusive });
+    if let Some(owned_by) = owner(lower, options) {
+        if let Some((table, _)) = &owned_by {
+            entry.locks.push(LockClaim { relation: table.clone(), mode: LockMode::AccessShare });
+        }
+        entry.effects.push(Effect::Sequence(Sequence { name: name.clone(), owned_by }));
+    }
+    entry.done(lower)
+}
+
+fn exists(lower: &Lower, kind: &'static str, name: &Name) -> Refused {
+    lower.will_fail(kind, "42P07", format!("{name} exists already"), "choose another name", None)
+}
+
+fn foreign_table(lower: &Lower, changes: Vec<Change>) -> Lowered {
+    let Some(Change::CreateTable(table)) = changes.into_iter().next() else { return Ok(Vec::new()) };
+    let relation = Relation { kind: RelationKind::ForeignTable, ..table.relation };
+    if lower.catalog.relation_name_taken(&relation.name) {
+        if table.if_not_exists {
+            return Ok(Vec::new());
+        }
+        return Err(exists(lower, "create_foreign_table", &relation.name));
+    }
+    let undo = format!("DROP FOREIGN TABLE {}", relation.name);
+    Entry::new("create_foreign_table", vec![Effect::Relation(Box::new(relation))], undo).done(lower)
+}
+
+/// Publications take SHARE UPDATE EXCLUSIVE on their tables. Source: OpenTableList in publicationcmds.c.
+fn publication(lower: &Lower, kind: &'static str, objects: &[Node]) -> Lowered {
+    let mut entry = Entry::lasting(kind, SETTING);
+    for object in ast::each(objects) {
+        let NodeEnum::PublicationObjSpec(object) = object else { continue };
+        let Some(var) = object.pubtable.as_ref().and_then(|table| table.relation.as_ref()) else { continue };
+        let table = lower.relation(kind, var)?;
+        entry.locks.extend(tree(lower.catalog, table, LockMode::ShareUpdateExclusive));
+    }
+    entry.done(lower)
+}
+
+/// What reads, and rows that are given.
+fn queries(lower: &Lower, node: &NodeEnum) -> Option<Lowered> {
+    Some(match node {
+        NodeEnum::ViewStmt(view) => self::view(lower, view),
+        NodeEnum::CreateTableAsStmt(statement) => table_as(lower, statement),
+        NodeEnum::SelectStmt(select) if select.into_clause.is_some() => select_into(lower, select),
+        NodeEnum::InsertStmt(insert) if given_rows(insert) => self::insert(lower, insert),
+        NodeEnum::RefreshMatViewStmt(refresh) if refresh.concurrent => {
+            let view = match lower.relation("refresh_materialized_view", refresh.relation.as_ref()?) {
+                Ok(view) => view,
+                Err(missing) => return Some(Err(missing)),
+            };
+            let mut entry = Entry::lasting("refresh_materialized_view", "what it held before is gone");
+            entry.locks.push(LockClaim { relation: view.name.clone(), mode: LockMode::Exclusive });
+            entry.work.push(Work { relation: view.name.clone(), what: WorkKind::Rows });
+            entry.done(lower)
+        }
+        NodeEnum::VacuumStmt(statement) if !statement.is_vacuumcmd => {
+            let mut entry = Entry::new("analyze", Vec::new(), String::new());
+            for node in ast::each(&statement.rels) {
+                let NodeEnum::VacuumRelation(relation) = node else { continue };
+                match relation.relation.as_ref().map(|var| lower.relation("analyze", var)) {
+                    Some(Ok(table)) => {
+                        entry.locks.extend(tree(lower.catalog, table, LockMode::ShareUpdateExclusive));
+                    }
+                    Some(Err(missing)) => return Some(Err(missing)),
+                    None => {}
+                }
+            }
+            entry.done(lower)
+        }
+        _ => return None,
+    })
+}
+
+/// ACCESS SHARE on whatever a query reads: what an earlier statement does to these later would come too late.
+fn reads(lower: &Lower, query: &NodeEnum) -> Vec<LockClaim> {
+    let mut claims: Vec<LockClaim> = Vec::new();
+    for (schema, name) in ast::relations(query) {
+        if let Some(relation) = lower.catalog.resolve(schema.as_ref(), &name)
+            && !claims.iter().any(|claim| claim.relation == relation.name)
+        {
+            claims.push(LockClaim { relation: relation.name.clone(), mode: LockMode::AccessShare });
+        }
+    }
+    claims
+}
+
+fn view(lower: &Lower, statement: &ViewStmt) -> Lowered {
+    let (Some(var), Some(query)) = (&statement.view, ast::node(statement.query.as_deref())) else {
+        return Ok(Vec::new());
+    };
+    if var.relpersistence == "t" {
+        return Err(Refused { run: None, ..create_table::temporary(lower) });
+    }
+    let (schema, name) = ast::table_name(var);
+    let name = lower.new_name(schema, name);
+    let old = lower.catalog.relation(&name);
+    if lower.catalog.relation_name_taken(&name)
+        && !(statement.replace && old.is_some_and(|old| old.kind == RelationKind::View))
+    {
+        return Err(exists(lower, "create_view", &name));
+    }
+    let mut relation = old.cloned().unwrap_or_else(|| {
+        Relation::new(name.clone(), RelationKind::View, lower.catalog.server.role.clone())
+    });
+    relation.columns = columns(lower, query, &ast::idents(&statement.aliases)).unwrap_or_default();
+    let undo = format!("DROP VIEW {name}");
+    let mut entry = Entry::new("create_view", vec![Effect::Relation(Box::new(relation))], undo);
+    entry.locks = reads(lower, query);
+    if let Some(old) = old {
+        // Source: DefineVirtualRelation in src/backend/commands/view.c.
+        entry.locks.retain(|claim| claim.relation != old.name);
+        entry.locks.push(LockClaim { relation: old.name.clone(), mode: LockMode::AccessExclusive });
+        entry.undo = Err("the view's text before is not recorded".to_owned());
+    }
+    entry.done(lower)
+}
+
+fn columns(lower: &Lower, query: &NodeEnum, names: &[Ident]) -> Option<Vec<Column>> {
+    let columns = renamed(output::columns(lower.catalog, query), names)?;
+    Some(
+        columns
+            .into_iter()
+            .map(|(name, data_type)| Column {
+                name,
+                data_type,
+                not_null: None,
+                default: None,
+                identity: None,
+                generated: None,
+                new_here: true,
+            })
+            .collect(),
+    )
+}
+
+fn table_as(lower: &Lower, statement: &CreateTableAsStmt) -> Lowered {
+    let (Some(into), Some(query)) = (&statement.into, ast::node(statement.query.as_deref())) else {
+        return Ok(Vec::new());
+    };
+    let (kind, made, word) = match statement.objtype() {
+        ObjectType::ObjectMatview => {
+            ("create_materialized_view", RelationKind::MaterializedView, "MATERIALIZED VIEW")
+        }
+        _ => ("create_table_as", RelationKind::Table, "TABLE"),
+    };
+    let Some(var) = &into.rel else { return Ok(Vec::new()) };
+    let names = ast::idents(&into.col_names);
+    from_query(lower, Made { kind, made, word, var, query, names, data: !into.skip_data, maybe: statement.if_not_exists })
+}
+
+fn select_into(lower: &Lower, select: &SelectStmt) -> Lowered {
+    let Some(into) = &select.into_clause else { return Ok(Vec::new()) };
+    let Some(var) = &into.rel else { return Ok(Vec::new()) };
+    let mut query = select.clone();
+    query.into_clause = None;
+    let query = NodeEnum::SelectStmt(Box::new(query));
+    let names = Vec::new();
+    let (kind, made, word) = ("create_table_as", RelationKind::Table, "TABLE");
+    from_query(lower, Made { kind, made, word, var, query: &query, names, data: true, maybe: false })
+}
+
+/// A table made from a query.
+struct Made<'a> {
+    kind: &'static str,
+    made: RelationKind,
+    word: &'static str,
+    var: &'a RangeVar,
+    query: &'a NodeEnum,
+    names: Vec<Ident>,
+    data: bool,
+    maybe: bool,
+}
+
+fn from_query(lower: &Lower, made: Made) -> Lowered {
+    if made.var.relpersistence == "t" {
+        return Err(Refused { run: None, ..create_table::temporary(lower) });
+    }
+    let (schema, name) = ast::table_name(made.var);
+    let name = lower.new_name(schema, name);
+    if lower.catalog.relation_name_taken(&name) {
+        return if made.maybe { Ok(Vec::new()) } else { Err(exists(lower, made.kind, &name)) };
+    }
+    let undo = format!("DROP {} {name}", made.word);
+    let mut relation = Relation::new(name, made.made, lower.catalog.server.role.clone());
+    relation.unlogged = made.var.relpersistence == "u";
+    let effect = match columns(lower, made.query, &made.names) {
+        Some(columns) => {
+            relation.columns = columns;
+            Effect::Relation(Box::new(relation))
+        }
+        None => Effect::Unknown(made.kind.to_owned()),
+    };
+    let mut entry = Entry::new(made.kind, vec![effect], undo);
+    entry.locks = reads(lower, made.query);
+    if made.data {
+        entry.work = entry
+            .locks
+            .iter()
+            .map(|claim| Work { relation: claim.relation.clone(), what: WorkKind::Scan })
+            .collect();
+    }
+    entry.done(lower)
+}
+
+/// Whether the rows are given in the statement, so that there are few, and known.
+fn given_rows(insert: &InsertStmt) -> bool {
+    if insert.with_clause.is_some() {
+        return false;
+    }
+    match ast::node(insert.select_stmt.as_deref()) {
+        None => true,
+        Some(NodeEnum::SelectStmt(select)) if !select.values_lists.is_empty() => true,
+        Some(query) => ast::relations(query).is_empty(),
+    }
+}
+
+fn insert(lower: &Lower, insert: &InsertStmt) -> Lowered {
+    let Some(var) = &insert.relation else { return Ok(Vec::new()) };
+    let table = lower.relation("insert", var)?;
+    for column in ast::each(&insert.cols) {
+        if let NodeEnum::ResTarget(target) = column {
+            let column = Ident::from(target.name.as_str());
+            if table.column(&column).is_none() {
+                return Err(lower.missing_column("insert", table, &column));
+            }
+        }
+    }
+    let mut entry = Entry::lasting("insert", "which rows came from it is not recorded");
+    entry.locks.push(LockClaim { relation: table.name.clone(), mode: LockMode::RowExclusive });
+    if let Some(query) = ast::node(insert.select_stmt.as_deref()) {
+        entry.locks.extend(reads(lower, query).into_iter().filter(|claim| claim.relation != table.name));
+    }
+    if table.new_here {
+        entry.undo = Ok(String::new());
+    }
+    entry.done(lower)
+}
+
+/// Comments, rights and statistics.
+fn annotations(lower: &Lower, node: &NodeEnum) -> Option<Lowered> {
+    Some(match node {
+        NodeEnum::CommentStmt(comment) => on_object(lower, "comment", comment.objtype(), comment.object.as_deref()),
+        NodeEnum::SecLabelStmt(label) => {
+            on_object(lower, "security_label", label.objtype(), label.object.as_deref())
+        }
+        NodeEnum::GrantStmt(grant) => {
+            let kind = if grant.is_grant { "grant" } else { "revoke" };
+            let mut entry = Entry::lasting(kind, "which rights were there before is not recorded");
+            if grant.objtype() == ObjectType::ObjectTable && grant.targtype() == GrantTargetType::AclTargetObject {
+                for object in ast::each(&grant.objects) {
+                    let NodeEnum::RangeVar(var) = object else { continue };
+                    let (schema, name) = ast::table_name(var);
+                    match lower.catalog.resolve(schema.as_ref(), &name) {
+                        // 18 takes ACCESS SHARE, earlier ones no lock at all.
+                        Some(table) => entry.locks.push(LockClaim {
+                            relation: table.name.clone(),
+                            mode: LockMode::AccessShare,
+                        }),
+                        // GRANT ON TABLE also takes sequences.
+                        None if lower.catalog.sequences.keys().any(|known| known.name == name) => {}
+                        None => return Some(Err(lower.missing_relation(kind, schema.as_ref(), &name, None))),
+                    }
+                }
+            }
+            entry.done(lower)
+        }
+        NodeEnum::AlterDefaultPrivilegesStmt(_) => {
+            Entry::lasting("alter_default_privileges", SETTING).done(lower)
+        }
+        NodeEnum::CreateStatsStmt(statement) => {
+            let (schema, name) = ast::qualified(&statement.defnames);
+            let mut entry = Entry::lasting("create_statistics", "its generated name is not known");
+            if !name.as_str().is_empty() {
+                entry.undo = Ok(format!("DROP STATISTICS {}", lower.new_name(schema, name)));
+            }
+            for node in ast::each(&statement.relations) {
+                let NodeEnum::RangeVar(var) = node else { continue };
+                match lower.relation("create_statistics", var) {
+                    Ok(table) => entry.locks.push(LockClaim {
+                        relation: table.name.clone(),
+                        mode: LockMode::ShareUpdateExclusive,
+                    }),
+                    Err(missing) => return Some(Err(missing)),
+                }
+            }
+            entry.done(lower)
+        }
+        NodeEnum::AlterStatsStmt(_) => Entry::lasting("alter_statistics", SETTING).done(lower),
+        _ => return None,
+    })
+}
+
+/// COMMENT and SECURITY LABEL take SHARE UPDATE EXCLUSIVE on a relation. Source: CommentObject in src/backend/commands/comment.c.
+fn on_object(lower: &Lower, kind: &'static str, what: ObjectType, object: Option<&Node>) -> Lowered {
+    let mut entry = Entry::lasting(kind, "the one before is not recorded");
+    let Some(NodeEnum::List(list)) = ast::node(object) else { return entry.done(lower) };
+    let parts = list.items.as_slice();
+    let (table, column) = match what {
+        ObjectType::ObjectTable
+        | ObjectType::ObjectView
+        | ObjectType::ObjectMatview
+        | ObjectType::ObjectForeignTable => (parts, None),
+        ObjectType::ObjectColumn
+        | ObjectType::ObjectTabconstraint
+        | ObjectType::ObjectTrigger
+        | ObjectType::ObjectPolicy
+        | ObjectType::ObjectRule => match parts.split_last() {
+            Some((own, table)) => (table, Some(own)),
+            None => return entry.done(lower),
+        },
+        _ => return entry.done(lower),
+    };
+    let (schema, name) = ast::qualified(table);
+    let Some(relation) = lower.catalog.resolve(schema.as_ref(), &name) else {
+        return Err(lower.missing_relation(kind, schema.as_ref(), &name, None));
+    };
+    if what == ObjectType::ObjectColumn
+        && let Some(column) = ast::node(column).and_then(ast::string).map(Ident::from)
+        && relation.column(&column).is_none()
+        && relation.kind != RelationKind::View
+    {
+        return Err(lower.missing_column(kind, relation, &column));
+    }
+    entry.locks.push(LockClaim { relation: relation.name.clone(), mode: LockMode::ShareUpdateExclusive });
+    if relation.new_here {
+        entry.undo = Ok(String::new());
+    }
+    entry.done(lower)
+}

@@ -1,0 +1,650 @@
+//! CREATE TABLE: the relation as the catalog will show it, with the names PostgreSQL gives.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{ColumnDef, ConstrType, Constraint as Node, CreateStmt, RangeVar, TableLikeClause};
+
+use crate::catalog::{
+    Column, Constraint, ConstraintKind, Index, NotNull, Relation, RelationKind, Sequence,
+};
+use crate::change::Change;
+use crate::diagnostic::Code;
+use crate::kind::create_table::CreateTable;
+use crate::pg::lock::LockMode;
+use crate::sql::expr::Expr;
+use crate::sql::ident::{Ident, Name, list, literal};
+use crate::sql::lower::column::{self, Definition};
+use crate::sql::lower::constraint::{
+    check_expr, deferrable, foreign_key_options, is_self, key_clauses, only_column, referenced_columns,
+};
+use crate::sql::lower::index::{elements, key};
+use crate::sql::lower::{Lower, Lowered, Refused, Run, alter_table, tree};
+use crate::sql::names::{self, IndexSort, Namer};
+use crate::sql::tokens::Kind;
+use crate::sql::{analyse, ast};
+
+/// Lowers it.
+pub(crate) fn lower(lower: &Lower, create: &CreateStmt) -> Lowered {
+    let Some(var) = &create.relation else { return Ok(Vec::new()) };
+    let (schema, name) = ast::table_name(var);
+    if var.relpersistence == "t" || schema.as_ref().is_some_and(|schema| schema.as_str() == "pg_temp") {
+        return Err(Refused { run: None, ..temporary(lower) });
+    }
+    let name = lower.new_name(schema, name);
+    let mut table = Builder::new(lower, name, create, var);
+    table.elements(create)?;
+    let parent = match &create.partbound {
+        Some(_) => Some(table.partition_of(create)?),
+        None => None,
+    };
+    let heirs = if create.partbound.is_none() { table.inherit(create)? } else { Vec::new() };
+    table.checks();
+    table.keys(create)?;
+    table.foreign_keys()?;
+    table.partition_by(create);
+    let Builder { relation, sequences, references, .. } = table;
+    let change = CreateTable {
+        sql: lower.sql().to_owned(),
+        relation,
+        sequences,
+        references,
+        if_not_exists: create.if_not_exists,
+    };
+    if let Some(parent) = parent
+        && lower.catalog.relation(&parent).is_some_and(|parent| !parent.new_here)
+    {
+        return Err(existing_parent(lower, &parent, change));
+    }
+    if !heirs.is_empty() {
+        return Err(inherits(lower, &heirs, change));
+    }
+    if create.of_typename.is_some() {
+        let run = Run::default().unknown("create_table");
+        return Err(lower.refuse(
+            "create_table",
+            Code::NotYet,
+            "a typed table (OF type) is not modelled yet; creating it locks nothing that exists",
+            "write the columns out",
+            run,
+        ));
+    }
+    Ok(vec![Change::CreateTable(change)])
+}
+
+/// The refusal of temporary objects.
+pub(crate) fn temporary(lower: &Lower) -> Refused {
+    lower.refuse(
+        "create_temporary_table",
+        Code::NotSchema,
+        "a temporary table lives in one session, and every step of a plan may run in another one",
+        "use a table in a schema, or put the logic into a function",
+        Run::default(),
+    )
+}
+
+fn existing_parent(lower: &Lower, parent: &Name, change: CreateTable) -> Refused {
+    let mut run = Run::default();
+    if let Some(parent) = lower.catalog.relation(parent) {
+        run.locks = vec![crate::plan::LockClaim {
+            relation: parent.name.clone(),
+            mode: LockMode::AccessExclusive,
+        }];
+    }
+    run.effects = lower.effects(&[Change::CreateTable(change)]);
+    lower.refuse(
+        "create_partition",
+        Code::NotYet,
+        format!("CREATE TABLE … PARTITION OF takes ACCESS EXCLUSIVE on {parent}, and with a DEFAULT partition scans that; the online form (a plain table, its CHECK validated, then ATTACH) is not built yet"),
+        "create the table with LIKE, and ATTACH it by hand; or allow it, which runs it in one short try under the stall budget",
+        run,
+    )
+}
+
+fn inherits(lower: &Lower, parents: &[Name], change: CreateTable) -> Refused {
+    let mut run = Run::default();
+    run.effects = lower.effects(&[Change::CreateTable(change)]);
+    for parent in parents.iter().filter_map(|parent| lower.catalog.relation(parent)) {
+        run.locks.extend(tree(lower.catalog, parent, LockMode::ShareUpdateExclusive));
+        run.effects.extend(alter_table::changed(lower.catalog, &parent.name, |parent| parent.inherits = true));
+    }
+    lower.refuse(
+        "create_table",
+        Code::NotYet,
+        "plain inheritance (INHERITS) is not planned yet: later changes of the parent would have to be planned for the children too",
+        "use declarative partitioning, or LIKE",
+        run,
+    )
+}
+
+/// A key that gets an index.
+struct Key<'a> {
+    node: &'a Node,
+    at: Range<usize>,
+    columns: Vec<Option<Ident>>,
+    include: Vec<Ident>,
+    names: Vec<String>,
+    uses: BTreeSet<Ident>,
+}
+
+struct Builder<'a, 'l> {
+    lower: &'l Lower<'l>,
+    relation: Relation,
+    namer: Namer<'l>,
+    sequences: Vec<Sequence>,
+    references: Vec<Name>,
+    checks: Vec<(Option<Ident>, Expr, bool)>,
+    keys: Vec<(&'a Node, Range<usize>, Option<Ident>)>,
+    foreign: Vec<(&'a Node, Range<usize>, Option<Ident>)>,
+    /// Keys and indexes copied by LIKE or from a partitioned parent.
+    copied: Vec<(Index, Option<Constraint>)>,
+    named_not_nulls: bool,
+}
+
+impl<'a, 'l> Builder<'a, 'l> {
+    fn new(lower: &'l Lower<'l>, name: Name, create: &CreateStmt, var: &RangeVar) -> Self {
+        let kind =
+            if create.partspec.is_some() { RelationKind::PartitionedTable } else { RelationKind::Table };
+        let mut namer = Namer::new(lower.catalog, &name.schema);
+        namer.take_relation(&name.name);
+        let mut relation = Relation::new(name, kind, lower.catalog.server.role.clone());
+        relation.unlogged = var.relpersistence == "u";
+        Self {
+            lower,
+            relation,
+            namer,
+            sequences: Vec::new(),
+            references: Vec::new(),
+            checks: Vec::new(),
+            keys: Vec::new(),
+            foreign: Vec::new(),
+            copied: Vec::new(),
+            named_not_nulls: lower.catalog.server.version.not_null_not_valid(),
+        }
+    }
+
+    fn elements(&mut self, create: &'a CreateStmt) -> Result<(), Refused> {
+        let tokens = self.lower.tokens;
+        let end = self.lower.statement.tokens.end;
+        for element in ast::each(&create.table_elts) {
+            match element {
+                NodeEnum::ColumnDef(def) => self.column(def, end)?,
+                NodeEnum::Constraint(node) => {
+                    let start = tokens.at(ast::byte(node.location));
+                    self.constraint(node, start..tokens.element_end(start, end), None);
+                }
+                NodeEnum::TableLikeClause(like) => self.like(like)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn column(&mut self, def: &'a ColumnDef, end: usize) -> Result<(), Refused> {
+        let relation = self.relation.clone();
+        let scope = self.lower.scope_of(&relation);
+        let definition = column::definition(self.lower, def, end, &scope);
+        if self.relation.column(&definition.name).is_some() {
+            let reason = format!("column {} is named twice", definition.name);
+            return Err(self.lower.will_fail("create_table", "42701", reason, "remove one", None));
+        }
+        let name = definition.name.clone();
+        let not_null = definition.not_null.clone();
+        let sequence = (definition.serial || definition.identity.is_some()).then(|| {
+            let sequence = self.relation.name.sibling(self.namer.sequence(&self.relation.name.name, &name));
+            let owned_by = Some((self.relation.name.clone(), name.clone()));
+            self.sequences.push(Sequence { name: sequence.clone(), owned_by });
+            sequence
+        });
+        let always = definition.serial || definition.identity.is_some();
+        let mut column = plain(&definition);
+        if let (true, Some(sequence)) = (definition.serial, &sequence) {
+            column.default = Some(format!("nextval({}::regclass)", literal(&sequence.to_string())));
+        }
+        self.relation.columns.push(column);
+        if not_null.is_some() || always {
+            self.mark_not_null(&name, not_null.flatten());
+        }
+        for (node, at) in definition.constraints {
+            self.constraint(node, at, Some(name.clone()));
+        }
+        Ok(())
+    }
+
+    fn mark_not_null(&mut self, column: &Ident, given: Option<Ident>) {
+        let table = self.relation.name.name.clone();
+        let Some(at) = self.relation.columns.iter().position(|c| c.name == *column) else { return };
+        if self.relation.columns[at].not_null.is_some() {
+            return;
+        }
+        let name = self.named_not_nulls.then(|| match given {
+            Some(given) => given,
+            None => self.namer.constraint(&table, Some(column.as_str()), "not_null"),
+        });
+        self.relation.columns[at].not_null = Some(NotNull { name, valid: true });
+    }
+
+    fn constraint(&mut self, node: &'a Node, at: Range<usize>, column: Option<Ident>) {
+        let given = (!node.conname.is_empty()).then(|| Ident::from(node.conname.as_str()));
+        match node.contype() {
+            ConstrType::ConstrCheck => {
+                let relation = self.relation.clone();
+                let expr = check_expr(self.lower, &relation, node, &at);
+                self.checks.push((given, expr, node.is_no_inherit));
+            }
+            ConstrType::ConstrForeign => self.foreign.push((node, at, column)),
+            ConstrType::ConstrPrimary | ConstrType::ConstrUnique | ConstrType::ConstrExclusion => {
+                self.keys.push((node, at, column));
+            }
+            ConstrType::ConstrNotnull => {
+                if let Some(column) = ast::idents(&node.keys).first() {
+                    self.mark_not_null(column, given);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Names CHECKs and puts them first, as PostgreSQL makes them before any index.
+    fn checks(&mut self) {
+        for (given, expr, no_inherit) in std::mem::take(&mut self.checks) {
+            let name = match given {
+                Some(name) => {
+                    self.namer.take_constraint(&name);
+                    name
+                }
+                None => {
+                    let table = self.relation.name.name.clone();
+                    self.namer.constraint(&table, only_column(&expr).as_deref(), "check")
+                }
+            };
+            self.relation.constraints.push(check(name, &expr, no_inherit));
+        }
+    }
+
+    /// Indexes of keys: the primary key first, doubles left out. Source: transformIndexConstraints in parse_utilcmd.c.
+    fn keys(&mut self, create: &CreateStmt) -> Result<(), Refused> {
+        let _ = create;
+        let mut keys = Vec::new();
+        for (node, at, column) in std::mem::take(&mut self.keys) {
+            keys.push(self.key(node, at, column)?);
+        }
+        keys.sort_by_key(|key| key.node.contype() != ConstrType::ConstrPrimary);
+        let mut kept: Vec<(Key, Option<Ident>)> = Vec::new();
+        for key in keys {
+            let given = (!key.node.conname.is_empty()).then(|| Ident::from(key.node.conname.as_str()));
+            let double = kept.iter_mut().find(|(other, _)| {
+                key.node.contype() != ConstrType::ConstrExclusion
+                    && other.columns == key.columns
+                    && other.include == key.include
+                    && other.node.nulls_not_distinct == key.node.nulls_not_distinct
+                    && other.node.contype() != ConstrType::ConstrExclusion
+            });
+            match double {
+                Some((_, name)) if name.is_none() => *name = given,
+                Some((_, name)) if given.is_none() || *name == given => {}
+                _ => kept.push((key, given)),
+            }
+        }
+        for (key, given) in kept {
+            self.index(key, given);
+        }
+        for (index, constraint) in std::mem::take(&mut self.copied) {
+            self.copy(index, constraint);
+        }
+        Ok(())
+    }
+
+    fn key(&self, node: &'a Node, at: Range<usize>, column: Option<Ident>) -> Result<Key<'a>, Refused> {
+        let include = ast::idents(&node.including);
+        if node.contype() == ConstrType::ConstrExclusion {
+            let pairs: Vec<_> = ast::each(&node.exclusions)
+                .filter_map(|pair| match pair {
+                    NodeEnum::List(pair) => pair.items.first(),
+                    _ => None,
+                })
+                .cloned()
+                .collect();
+            let elements = elements(&pairs);
+            let mut uses: BTreeSet<Ident> = include.iter().cloned().collect();
+            for element in &elements {
+                uses.extend(key(element));
+                if let Some(expr) = ast::node(element.expr.as_deref()) {
+                    uses.extend(self.columns_of(expr));
+                }
+            }
+            if let Some(predicate) = ast::node(node.where_clause.as_deref()) {
+                uses.extend(self.columns_of(predicate));
+            }
+            let columns = elements.iter().map(|element| key(element)).collect();
+            let mut names = names::index_columns(&elements);
+            names.extend(include.iter().map(|column| column.as_str().to_owned()));
+            return Ok(Key { node, at, columns, include, names, uses });
+        }
+        let columns = column.map_or_else(|| ast::idents(&node.keys), |column| vec![column]);
+        for column in columns.iter().chain(&include) {
+            if self.relation.column(column).is_none() {
+                return Err(self.lower.missing_column("create_table", &self.relation, column));
+            }
+        }
+        let names = columns.iter().chain(&include).map(|column| column.as_str().to_owned()).collect();
+        let uses = columns.iter().chain(&include).cloned().collect();
+        Ok(Key { node, at, columns: columns.into_iter().map(Some).collect(), include, names, uses })
+    }
+
+    fn columns_of(&self, node: &NodeEnum) -> Vec<Ident> {
+        let scope = self.lower.scope_of(&self.relation);
+        let expr = analyse::expr(self.lower.tokens, self.lower.statement.tokens.clone(), node, &scope);
+        expr.columns.into_iter().map(|reference| reference.column).collect()
+    }
+
+    fn index(&mut self, key: Key, given: Option<Ident>) {
+        let (sort, kind, word) = match key.node.contype() {
+            ConstrType::ConstrPrimary => (IndexSort::PrimaryKey, ConstraintKind::PrimaryKey, "PRIMARY KEY"),
+            ConstrType::ConstrExclusion => (IndexSort::Exclusion, ConstraintKind::Exclude, "EXCLUDE"),
+            _ => (IndexSort::Unique, ConstraintKind::Unique, "UNIQUE"),
+        };
+        let table = self.relation.name.name.clone();
+        let name = match given {
+            Some(name) => {
+                self.namer.take_constraint(&name);
+                self.namer.take_relation(&name);
+                name
+            }
+            None => self.namer.index(&table, &key.names, sort),
+        };
+        let columns: Vec<Ident> = key.columns.iter().flatten().cloned().collect();
+        if sort == IndexSort::PrimaryKey {
+            for column in &columns {
+                self.mark_not_null(column, None);
+            }
+        }
+        let exclusion = sort == IndexSort::Exclusion;
+        let clauses = key_clauses(self.lower.tokens, &key.at);
+        let deferrable = key.node.deferrable || deferrable(self.lower.tokens, &key.at);
+        let definition = if exclusion {
+            let from = self
+                .lower
+                .tokens
+                .find(key.at.start, key.at.end, |kind| kind == Kind::Exclude)
+                .unwrap_or(key.at.start);
+            self.lower.tokens.slice(from, key.at.end).to_owned()
+        } else {
+            let distinct = if key.node.nulls_not_distinct { " NULLS NOT DISTINCT" } else { "" };
+            let include = if key.include.is_empty() {
+                String::new()
+            } else {
+                format!(" INCLUDE ({})", list(&key.include))
+            };
+            let deferrable = if clauses.deferrable.is_empty() {
+                String::new()
+            } else {
+                format!(" {}", clauses.deferrable)
+            };
+            format!("{word}{distinct} ({}){include}{deferrable}", list(&columns))
+        };
+        self.relation.indexes.push(Index {
+            name: name.clone(),
+            columns: key.columns,
+            include: key.include,
+            uses: key.uses,
+            unique: !exclusion,
+            primary: sort == IndexSort::PrimaryKey,
+            exclusion,
+            partial: key.node.where_clause.is_some(),
+            immediate: !deferrable,
+            valid: true,
+            constraint: Some(name.clone()),
+            inherited: false,
+            definition: format!("CREATE UNIQUE INDEX {name} ON {} USING btree ({})", self.relation.name, list(&columns)),
+        });
+        self.relation.constraints.push(Constraint {
+            name,
+            kind,
+            columns,
+            definition,
+            validated: true,
+            deferrable,
+            inherited: false,
+        });
+    }
+
+    fn foreign_keys(&mut self) -> Result<(), Refused> {
+        for (node, at, column) in std::mem::take(&mut self.foreign) {
+            let Some(var) = &node.pktable else { continue };
+            let columns = column.map_or_else(|| ast::idents(&node.fk_attrs), |column| vec![column]);
+            for column in &columns {
+                if self.relation.column(column).is_none() {
+                    return Err(self.lower.missing_column("create_table", &self.relation, column));
+                }
+            }
+            let own = is_self(self.lower, var, &self.relation.name);
+            let referenced =
+                if own { &self.relation } else { self.lower.relation("create_table", var)? };
+            let referenced_name = referenced.name.clone();
+            let referenced_columns = referenced_columns(self.lower, node, referenced)?;
+            if !own && !self.references.contains(&referenced_name) {
+                self.references.push(referenced_name.clone());
+            }
+            let table = self.relation.name.name.clone();
+            let name = if node.conname.is_empty() {
+                self.namer.foreign_key(&table, &columns)
+            } else {
+                let name = Ident::from(node.conname.as_str());
+                self.namer.take_constraint(&name);
+                name
+            };
+            let options = foreign_key_options(self.lower.tokens, node, var, &at);
+            let options = if options.is_empty() { options } else { format!(" {options}") };
+            self.relation.constraints.push(Constraint {
+                definition: format!(
+                    "FOREIGN KEY ({}) REFERENCES {referenced_name} ({}){options}",
+                    list(&columns),
+                    list(&referenced_columns)
+                ),
+                kind: ConstraintKind::ForeignKey { table: referenced_name, columns: referenced_columns },
+                name,
+                columns,
+                // On an empty table NOT VALID changes nothing. Source: transformFKConstraints in parse_utilcmd.c.
+                validated: true,
+                deferrable: node.deferrable || deferrable(self.lower.tokens, &at),
+                inherited: false,
+            });
+        }
+        Ok(())
+    }
+
+    fn partition_by(&mut self, create: &CreateStmt) {
+        let Some(spec) = &create.partspec else { return };
+        for param in ast::each(&spec.part_params) {
+            let NodeEnum::PartitionElem(element) = param else { continue };
+            let mut columns = Vec::new();
+            if !element.name.is_empty() {
+                columns.push(Ident::from(element.name.as_str()));
+            } else if let Some(expr) = ast::node(element.expr.as_deref()) {
+                columns = self.columns_of(expr);
+            }
+            for column in columns {
+                if !self.relation.partition_key.contains(&column) {
+                    self.relation.partition_key.push(column);
+                }
+            }
+        }
+    }
+
+    /// LIKE: NOT NULL always comes along, the rest as INCLUDING says. Source: transformTableLikeClause in parse_utilcmd.c.
+    fn like(&mut self, like: &TableLikeClause) -> Result<(), Refused> {
+        // Source: TableLikeOption in parsenodes.h.
+        const CONSTRAINTS: u32 = 1 << 2;
+        const DEFAULTS: u32 = 1 << 3;
+        const GENERATED: u32 = 1 << 4;
+        const IDENTITY: u32 = 1 << 5;
+        const INDEXES: u32 = 1 << 6;
+        let Some(var) = &like.relation else { return Ok(()) };
+        let source = self.lower.relation("create_table", var)?.clone();
+        let with = |option: u32| like.options & option != 0;
+        for column in &source.columns {
+            let mut copy = Column { not_null: None, new_here: true, ..column.clone() };
+            copy.generated = copy.generated.filter(|_| with(GENERATED));
+            let keep = if copy.generated.is_some() { with(GENERATED) } else { with(DEFAULTS) };
+            copy.default = copy.default.filter(|_| keep && column.generated.is_some() == copy.generated.is_some());
+            copy.identity = copy.identity.filter(|_| with(IDENTITY));
+            let identity = copy.identity.is_some();
+            self.relation.columns.push(copy);
+            if let Some(not_null) = &column.not_null {
+                self.mark_not_null(&column.name, not_null.name.clone());
+            }
+            if identity {
+                let sequence = self.namer.sequence(&self.relation.name.name, &column.name);
+                let owned_by = Some((self.relation.name.clone(), column.name.clone()));
+                self.sequences.push(Sequence { name: self.relation.name.sibling(sequence), owned_by });
+            }
+        }
+        if with(CONSTRAINTS) {
+            for constraint in source.constraints.iter().filter(|c| c.kind == ConstraintKind::Check) {
+                self.namer.take_constraint(&constraint.name);
+                self.relation.constraints.push(Constraint { inherited: false, ..constraint.clone() });
+            }
+        }
+        if with(INDEXES) {
+            for index in &source.indexes {
+                let constraint = index.constraint.as_ref().and_then(|name| source.constraint(name));
+                self.copied.push((Index { inherited: false, ..index.clone() }, constraint.cloned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// A copy of an index of another table, under a name of its own.
+    fn copy(&mut self, index: Index, constraint: Option<Constraint>) {
+        let sort = match &constraint {
+            _ if index.primary => IndexSort::PrimaryKey,
+            Some(constraint) if constraint.kind == ConstraintKind::Exclude => IndexSort::Exclusion,
+            Some(_) => IndexSort::Unique,
+            None => IndexSort::Plain,
+        };
+        let mut names: Vec<String> = Vec::new();
+        let keys = index.columns.iter().map(|c| c.as_ref().map_or("expr", |c| c.as_str()));
+        for name in keys.chain(index.include.iter().map(Ident::as_str)) {
+            let mut unique = name.to_owned();
+            let mut pass = 1;
+            while names.contains(&unique) {
+                unique = format!("{name}{pass}");
+                pass += 1;
+            }
+            names.push(unique);
+        }
+        let table = self.relation.name.name.clone();
+        let name = self.namer.index(&table, &names, sort);
+        if index.primary {
+            for column in index.columns.iter().flatten() {
+                self.mark_not_null(column, None);
+            }
+        }
+        let constraint = constraint.map(|constraint| Constraint { name: name.clone(), ..constraint });
+        let inherited = index.inherited;
+        self.relation.indexes.push(Index {
+            constraint: constraint.as_ref().map(|constraint| constraint.name.clone()),
+            name,
+            ..index
+        });
+        self.relation.constraints.extend(constraint.map(|c| Constraint { inherited, ..c }));
+    }
+
+    /// Columns, constraints and indexes of the partitioned parent.
+    fn partition_of(&mut self, create: &CreateStmt) -> Result<Name, Refused> {
+        let var = ast::each(&create.inh_relations).find_map(|node| match node {
+            NodeEnum::RangeVar(var) => Some(var),
+            _ => None,
+        });
+        let Some(var) = var else {
+            return Err(self.lower.will_fail("create_table", "42601", "no parent is named", "name it", None));
+        };
+        let parent = self.lower.relation("create_partition", var)?.clone();
+        let own = std::mem::take(&mut self.relation.columns);
+        self.relation.columns = parent
+            .columns
+            .iter()
+            .map(|column| Column { new_here: true, identity: None, ..column.clone() })
+            .collect();
+        for column in own {
+            if let Some(known) = self.relation.columns.iter_mut().find(|known| known.name == column.name) {
+                known.default = column.default.or_else(|| known.default.take());
+                known.not_null = known.not_null.take().or(column.not_null);
+            }
+        }
+        for constraint in &parent.constraints {
+            if matches!(constraint.kind, ConstraintKind::Check | ConstraintKind::ForeignKey { .. }) {
+                self.namer.take_constraint(&constraint.name);
+                self.relation.constraints.push(Constraint { inherited: true, ..constraint.clone() });
+            }
+        }
+        for index in &parent.indexes {
+            let constraint = index.constraint.as_ref().and_then(|name| parent.constraint(name));
+            self.copied.push((Index { inherited: true, ..index.clone() }, constraint.cloned()));
+        }
+        self.relation.triggers = parent.triggers.iter().filter(|trigger| trigger.row).cloned().collect();
+        self.relation.partition_of = Some(parent.name.clone());
+        Ok(parent.name)
+    }
+
+    /// Columns and CHECKs of plain inheritance; returns the parents.
+    fn inherit(&mut self, create: &CreateStmt) -> Result<Vec<Name>, Refused> {
+        let mut parents = Vec::new();
+        let own = std::mem::take(&mut self.relation.columns);
+        for node in ast::each(&create.inh_relations) {
+            let NodeEnum::RangeVar(var) = node else { continue };
+            let parent = self.lower.relation("create_table", var)?;
+            for column in &parent.columns {
+                if self.relation.column(&column.name).is_none() {
+                    let copy = Column { new_here: true, identity: None, ..column.clone() };
+                    self.relation.columns.push(copy);
+                }
+            }
+            for constraint in parent.constraints.iter().filter(|c| c.kind == ConstraintKind::Check) {
+                self.relation.constraints.push(Constraint { inherited: true, ..constraint.clone() });
+            }
+            self.relation.inherits = true;
+            parents.push(parent.name.clone());
+        }
+        for column in own {
+            match self.relation.columns.iter_mut().find(|known| known.name == column.name) {
+                Some(known) => *known = column,
+                None => self.relation.columns.push(column),
+            }
+        }
+        Ok(parents)
+    }
+}
+
+fn plain(definition: &Definition) -> Column {
+    Column {
+        name: definition.name.clone(),
+        data_type: definition.data_type.clone(),
+        not_null: None,
+        default: definition.default.as_ref().map(|expr| expr.text.clone()),
+        identity: definition.identity.as_ref().map(|(identity, _)| *identity),
+        generated: definition.generated.as_ref().map(|(generated, _)| *generated),
+        new_here: true,
+    }
+}
+
+fn check(name: Ident, expr: &Expr, no_inherit: bool) -> Constraint {
+    let mut columns: Vec<Ident> = Vec::new();
+    for reference in &expr.columns {
+        if !columns.contains(&reference.column) {
+            columns.push(reference.column.clone());
+        }
+    }
+    let no_inherit = if no_inherit { " NO INHERIT" } else { "" };
+    Constraint {
+        name,
+        kind: ConstraintKind::Check,
+        columns,
+        definition: format!("CHECK ({}){no_inherit}", expr.text),
+        validated: true,
+        deferrable: false,
+        inherited: false,
+    }
+}

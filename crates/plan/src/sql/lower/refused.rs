@@ -1,0 +1,573 @@
+//! Statements that are recognised and refused: what they would do to running clients, and what to do instead.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{
+    AlterTableStmt, DeleteStmt, InsertStmt, MergeStmt, RangeVar, ReindexStmt, SelectStmt, TransactionStmtKind,
+    TruncateStmt,
+};
+
+use crate::catalog::Relation;
+use crate::diagnostic::{Code, Refusal};
+use crate::effect::Effect;
+use crate::pg::lock::LockMode;
+use crate::plan::{LockClaim, Work, WorkKind};
+use crate::sql::ast;
+use crate::sql::lower::{Lower, Refused, Run, index, kinds, tree, trigger};
+
+/// Whatever no other module lowers.
+pub(crate) fn statement(lower: &Lower, node: &NodeEnum) -> Refused {
+    session(lower, node)
+        .or_else(|| server(lower, node))
+        .or_else(|| code(lower, node))
+        .or_else(|| data(lower, node))
+        .or_else(|| maintenance(lower, node))
+        .or_else(|| objects(lower, node))
+        .unwrap_or_else(|| {
+            lower.refuse(
+                "other",
+                Code::NotYet,
+                "this statement cannot stand alone",
+                "remove it",
+                Run::default().unknown("other"),
+            )
+        })
+}
+
+/// Transaction, session and cursor commands: not even `allow` helps, since every step of a plan may run in another session.
+fn session(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
+    let no = |kind: &'static str, reason: &str, way_out: &str| Refused {
+        kind,
+        refusal: Refusal::new(Code::NotSchema, reason, way_out),
+        span: None,
+        run: None,
+    };
+    let _ = lower;
+    Some(match node {
+        NodeEnum::TransactionStmt(transaction) => no(
+            match transaction.kind() {
+                TransactionStmtKind::TransStmtBegin | TransactionStmtKind::TransStmtStart => "begin",
+                TransactionStmtKind::TransStmtCommit => "commit",
+                TransactionStmtKind::TransStmtRollback => "rollback",
+                TransactionStmtKind::TransStmtSavepoint => "savepoint",
+                TransactionStmtKind::TransStmtRelease => "release_savepoint",
+                TransactionStmtKind::TransStmtRollbackTo => "rollback_to_savepoint",
+                TransactionStmtKind::TransStmtPrepare => "prepare_transaction",
+                TransactionStmtKind::TransStmtCommitPrepared => "commit_prepared",
+                TransactionStmtKind::TransStmtRollbackPrepared => "rollback_prepared",
+                TransactionStmtKind::Undefined => "transaction",
+            },
+            "Concertina makes the transactions itself: one transaction over the whole file would hold every lock to its end",
+            "remove it",
+        ),
+        NodeEnum::VariableSetStmt(set) if set.name == "search_path" => no(
+            "set",
+            "a setting lives in one session, and every step of a plan may run in another one",
+            "remove it and qualify the names, or set search_path for the role or in the connection",
+        ),
+        NodeEnum::VariableSetStmt(_) => no(
+            "set",
+            "a setting lives in one session, and every step of a plan may run in another one",
+            "remove it; timeouts are Concertina's own, other settings belong to the role or the connection",
+        ),
+        NodeEnum::VariableShowStmt(_) => no("show", "it only shows a setting", "remove it"),
+        NodeEnum::ConstraintsSetStmt(_) => {
+            no("set_constraints", "it holds for one transaction, and Concertina makes those", "remove it")
+        }
+        NodeEnum::LockStmt(_) => no(
+            "lock_table",
+            "a lock holds for one transaction, and Concertina takes its own under the stall budget",
+            "remove it",
+        ),
+        NodeEnum::NotifyStmt(_) => no("notify", "it changes no schema", "remove it"),
+        NodeEnum::ListenStmt(_) => no("listen", "it changes no schema", "remove it"),
+        NodeEnum::UnlistenStmt(_) => no("unlisten", "it changes no schema", "remove it"),
+        NodeEnum::DeclareCursorStmt(_) => no("declare_cursor", "a cursor lives in one transaction", "remove it"),
+        NodeEnum::ClosePortalStmt(_) => no("close_cursor", "a cursor lives in one transaction", "remove it"),
+        NodeEnum::FetchStmt(_) => no("fetch", "a cursor lives in one transaction", "remove it"),
+        NodeEnum::PrepareStmt(_) => no("prepare", "a prepared statement lives in one session", "write the statement itself"),
+        NodeEnum::ExecuteStmt(_) => no("execute", "a prepared statement lives in one session", "write the statement itself"),
+        NodeEnum::DeallocateStmt(_) => no("deallocate", "a prepared statement lives in one session", "remove it"),
+        NodeEnum::DiscardStmt(_) => no("discard", "it resets one session", "remove it"),
+        NodeEnum::LoadStmt(_) => no("load", "it loads a library into one session", "set session_preload_libraries"),
+        NodeEnum::ExplainStmt(_) => no("explain", "it changes no schema", "remove it"),
+        NodeEnum::CopyStmt(_) => no(
+            "copy",
+            "COPY needs a client or a file on the server, and its rows are not known beforehand",
+            "load the data outside the migration",
+        ),
+        _ => return None,
+    })
+}
+
+/// What belongs to the cluster or the server.
+fn server(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
+    let no = |kind: &'static str, what: &str, alone: bool| {
+        lower.refuse(
+            kind,
+            Code::NotSchema,
+            format!("{what} belongs to the whole server, not to this database's schema"),
+            "do it where the server is administered",
+            Run { alone, ..Run::default() },
+        )
+    };
+    Some(match node {
+        NodeEnum::CreatedbStmt(_) => no("create_database", "a database", true),
+        NodeEnum::DropdbStmt(_) => no("drop_database", "a database", true),
+        NodeEnum::AlterDatabaseStmt(_)
+        | NodeEnum::AlterDatabaseSetStmt(_)
+        | NodeEnum::AlterDatabaseRefreshCollStmt(_) => no("alter_database", "a database's setting", false),
+        NodeEnum::CreateTableSpaceStmt(_) => no("create_tablespace", "a tablespace", true),
+        NodeEnum::DropTableSpaceStmt(_) => no("drop_tablespace", "a tablespace", true),
+        NodeEnum::AlterTableSpaceOptionsStmt(_) => no("alter_tablespace", "a tablespace", false),
+        NodeEnum::CreateRoleStmt(_) => no("create_role", "a role", false),
+        NodeEnum::AlterRoleStmt(_) | NodeEnum::AlterRoleSetStmt(_) => no("alter_role", "a role", false),
+        NodeEnum::DropRoleStmt(_) => no("drop_role", "a role", false),
+        NodeEnum::GrantRoleStmt(_) => no("grant_role", "membership of roles", false),
+        NodeEnum::AlterSystemStmt(_) => no("alter_system", "the server's configuration", true),
+        NodeEnum::CheckPointStmt(_) => no("checkpoint", "a checkpoint", false),
+        NodeEnum::CreateSubscriptionStmt(_) => no("create_subscription", "a subscription with its slot", true),
+        NodeEnum::AlterSubscriptionStmt(_) => no("alter_subscription", "a subscription with its slot", true),
+        NodeEnum::DropSubscriptionStmt(_) => no("drop_subscription", "a subscription with its slot", true),
+        NodeEnum::CreateEventTrigStmt(_) => {
+            no("create_event_trigger", "an event trigger, which fires for every later DDL statement,", false)
+        }
+        NodeEnum::AlterEventTrigStmt(_) => {
+            no("alter_event_trigger", "an event trigger, which fires for every later DDL statement,", false)
+        }
+        _ => return None,
+    })
+}
+
+/// Code whose effects cannot be read off.
+fn code(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
+    let no = |kind: &'static str, reason: &str, way_out: &str| {
+        lower.refuse(kind, Code::Opaque, reason, way_out, Run::default().unknown(kind))
+    };
+    Some(match node {
+        NodeEnum::DoStmt(_) => no(
+            "do",
+            "what a DO block locks and changes cannot be known without running it",
+            "write the statements themselves, or put DO into a file of its own and allow it",
+        ),
+        NodeEnum::CallStmt(_) => no(
+            "call",
+            "what a procedure locks and changes cannot be known without running it",
+            "put the call into a file of its own and allow it, or run it outside the migration",
+        ),
+        NodeEnum::AlterExtensionStmt(_) => no(
+            "alter_extension",
+            "an extension's update script can lock and change anything",
+            "run the update on a copy first, then allow it in a file of its own",
+        ),
+        NodeEnum::AlterExtensionContentsStmt(_) => no(
+            "alter_extension_contents",
+            "which objects belong to an extension decides what DROP EXTENSION removes, and is not modelled",
+            "allow it in a file of its own",
+        ),
+        NodeEnum::ImportForeignSchemaStmt(_) => no(
+            "import_foreign_schema",
+            "which tables it makes is decided by the foreign server",
+            "write CREATE FOREIGN TABLE",
+        ),
+        NodeEnum::DropOwnedStmt(_) => no(
+            "drop_owned",
+            "it drops whatever the role owns, under ACCESS EXCLUSIVE on each",
+            "name the objects",
+        ),
+        NodeEnum::ReassignOwnedStmt(_) => no(
+            "reassign_owned",
+            "it changes whatever the role owns, in all of the database",
+            "name the objects with ALTER … OWNER TO",
+        ),
+        NodeEnum::SelectStmt(select) => query(lower, select),
+        _ => return None,
+    })
+}
+
+fn query(lower: &Lower, select: &SelectStmt) -> Refused {
+    let node = NodeEnum::SelectStmt(Box::new(select.clone()));
+    let mut functions = Vec::new();
+    ast::walk(&node, &mut |kind, fields| {
+        if kind == "FuncCall" {
+            functions.extend(ast::name_parts(fields, "funcname").last().cloned());
+        }
+        true
+    });
+    let called = functions.iter().map(|name| format!("{name}()")).collect::<Vec<_>>().join(", ");
+    if functions.iter().any(|name| name == "set_config") {
+        return Refused {
+            kind: "select",
+            refusal: Refusal::new(
+                Code::NotSchema,
+                "set_config() changes one session, and every step of a plan may run in another one",
+                "remove it and qualify the names",
+            ),
+            span: None,
+            run: None,
+        };
+    }
+    lower.refuse(
+        "select",
+        Code::Opaque,
+        format!("a query in a migration is run for what its functions do ({called}), and that cannot be known"),
+        "allow it in a file of its own, or run it outside the migration",
+        Run::default().unknown("select"),
+    )
+}
+
+/// Writes.
+fn data(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
+    Some(match node {
+        NodeEnum::DeleteStmt(delete) => self::delete(lower, delete),
+        NodeEnum::InsertStmt(insert) => self::insert(lower, insert),
+        NodeEnum::MergeStmt(merge) => self::merge(lower, merge),
+        NodeEnum::TruncateStmt(truncate) => self::truncate(lower, truncate),
+        _ => return None,
+    })
+}
+
+fn delete(lower: &Lower, delete: &DeleteStmt) -> Refused {
+    let table = match target(lower, "delete", delete.relation.as_ref()) {
+        Ok(table) => table,
+        Err(refused) => return refused,
+    };
+    let mut run = Run::locking(lower.catalog, table, LockMode::RowExclusive);
+    run.work.push(Work { relation: table.name.clone(), what: WorkKind::Rows });
+    lower.refuse(
+        "delete",
+        Code::NotYet,
+        format!(
+            "a DELETE over {} locks the rows it deletes until it commits, all at once; deleting in throttled batches is not built yet",
+            table.name
+        ),
+        "delete in batches outside the migration, or allow it where it concerns few rows",
+        run,
+    )
+}
+
+fn insert(lower: &Lower, insert: &InsertStmt) -> Refused {
+    let table = match target(lower, "insert_select", insert.relation.as_ref()) {
+        Ok(table) => table,
+        Err(refused) => return refused,
+    };
+    let mut run = Run::locking(lower.catalog, table, LockMode::RowExclusive);
+    run.work.push(Work { relation: table.name.clone(), what: WorkKind::Rows });
+    lower.refuse(
+        "insert_select",
+        Code::NotYet,
+        format!(
+            "INSERT … SELECT into {} copies what is there at that instant, in one transaction: rows that running code writes to the source afterwards are missed, and the batched form is not built yet",
+            table.name
+        ),
+        "let the application write both tables first and copy outside the migration, or allow it where the source is small and still",
+        run,
+    )
+}
+
+fn merge(lower: &Lower, merge: &MergeStmt) -> Refused {
+    let table = match target(lower, "merge", merge.relation.as_ref()) {
+        Ok(table) => table,
+        Err(refused) => return refused,
+    };
+    let mut run = Run::locking(lower.catalog, table, LockMode::RowExclusive);
+    run.work.push(Work { relation: table.name.clone(), what: WorkKind::Rows });
+    lower.refuse(
+        "merge",
+        Code::NotBatchable,
+        format!("MERGE into {} locks every row it writes until it commits, and its batches would not equal it", table.name),
+        "write an UPDATE of one table, or allow it where it concerns few rows",
+        run,
+    )
+}
+
+fn truncate(lower: &Lower, truncate: &TruncateStmt) -> Refused {
+    let mut run = Run::default();
+    for node in ast::each(&truncate.relations) {
+        let NodeEnum::RangeVar(var) = node else { continue };
+        match lower.relation("truncate", var) {
+            Ok(table) => {
+                run.locks.extend(tree(lower.catalog, table, LockMode::AccessExclusive));
+                for (child, _) in lower.catalog.incoming_foreign_keys(&table.name) {
+                    run.locks.push(LockClaim {
+                        relation: child.name.clone(),
+                        mode: LockMode::AccessExclusive,
+                    });
+                }
+            }
+            Err(missing) => return missing,
+        }
+    }
+    lower.refuse(
+        "truncate",
+        Code::NoOnlineForm,
+        "TRUNCATE takes ACCESS EXCLUSIVE on the table and with CASCADE on every table that references it, and all rows vanish for running code at once",
+        "delete in batches outside the migration",
+        run,
+    )
+}
+
+fn target<'a>(lower: &Lower<'a>, kind: &'static str, var: Option<&RangeVar>) -> Result<&'a Relation, Refused> {
+    match var {
+        Some(var) => lower.relation(kind, var),
+        None => Err(lower.will_fail(kind, "42601", "no table is named", "name it", None)),
+    }
+}
+
+/// VACUUM and the like.
+fn maintenance(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
+    Some(match node {
+        NodeEnum::VacuumStmt(vacuum) => {
+            let full = ast::option(&vacuum.options, "full").is_some();
+            let mut run = Run { alone: true, ..Run::default() };
+            let mode =
+                if full { LockMode::AccessExclusive } else { LockMode::ShareUpdateExclusive };
+            for node in ast::each(&vacuum.rels) {
+                if let NodeEnum::VacuumRelation(relation) = node
+                    && let Some(var) = &relation.relation
+                {
+                    match lower.relation("vacuum", var) {
+                        Ok(table) => run.locks.extend(tree(lower.catalog, table, mode)),
+                        Err(missing) => return Some(missing),
+                    }
+                }
+            }
+            if full {
+                lower.refuse(
+                    "vacuum",
+                    Code::NoOnlineForm,
+                    "VACUUM FULL rewrites the table and its indexes under ACCESS EXCLUSIVE",
+                    "use plain VACUUM, or an extension that repacks beside running writes",
+                    run,
+                )
+            } else {
+                lower.refuse(
+                    "vacuum",
+                    Code::NotSchema,
+                    "VACUUM is maintenance, not a change of the schema, and cannot run in a transaction block",
+                    "leave it to autovacuum, or run it outside the migration",
+                    run,
+                )
+            }
+        }
+        NodeEnum::ClusterStmt(cluster) => {
+            let mut run = match cluster.relation.as_ref().map(|var| lower.relation("cluster", var)) {
+                Some(Ok(table)) => Run::on(lower.catalog, table),
+                Some(Err(missing)) => return Some(missing),
+                None => Run { alone: true, ..Run::default() },
+            };
+            for lock in run.locks.clone() {
+                run.work.push(Work { relation: lock.relation, what: WorkKind::Rewrite });
+            }
+            lower.refuse(
+                "cluster",
+                Code::NoOnlineForm,
+                "CLUSTER rewrites the table and its indexes under ACCESS EXCLUSIVE",
+                "use an extension that repacks beside running writes",
+                run,
+            )
+        }
+        NodeEnum::ReindexStmt(reindex) => self::reindex(lower, reindex),
+        NodeEnum::RefreshMatViewStmt(refresh) => {
+            let view = match target(lower, "refresh_materialized_view", refresh.relation.as_ref()) {
+                Ok(view) => view,
+                Err(missing) => return Some(missing),
+            };
+            let mut run = Run::on(lower.catalog, view);
+            run.work.push(Work { relation: view.name.clone(), what: WorkKind::Rewrite });
+            lower.refuse(
+                "refresh_materialized_view",
+                Code::NoOnlineForm,
+                format!("REFRESH takes ACCESS EXCLUSIVE on {} for as long as its query runs: readers wait", view.name),
+                "REFRESH MATERIALIZED VIEW CONCURRENTLY, which needs a unique index on it",
+                run,
+            )
+        }
+        NodeEnum::AlterTableMoveAllStmt(_) => lower.refuse(
+            "move_all_to_tablespace",
+            Code::NoOnlineForm,
+            "moving to another tablespace copies every table under ACCESS EXCLUSIVE",
+            "use an extension that repacks into another tablespace beside running writes",
+            Run::default().unknown("move_all_to_tablespace"),
+        ),
+        _ => return None,
+    })
+}
+
+fn reindex(lower: &Lower, reindex: &ReindexStmt) -> Refused {
+    let concurrently = ast::option(&reindex.params, "concurrently").is_some();
+    let mut run = Run { alone: concurrently || reindex.relation.is_none(), ..Run::default() };
+    let mode = if concurrently { LockMode::ShareUpdateExclusive } else { LockMode::AccessExclusive };
+    if let Some(var) = &reindex.relation {
+        let (schema, name) = ast::table_name(var);
+        let table = match index::find(lower, schema.as_ref(), &name) {
+            Some(index) => lower.catalog.index(&index).map(|(table, _)| table),
+            None => match lower.relation("reindex", var) {
+                Ok(table) => Some(table),
+                Err(missing) => return missing,
+            },
+        };
+        if let Some(table) = table {
+            run.locks.extend(tree(lower.catalog, table, mode));
+            run.work.push(Work { relation: table.name.clone(), what: WorkKind::IndexBuild });
+        }
+    }
+    lower.refuse(
+        "reindex",
+        Code::NotYet,
+        "REINDEX takes SHARE on the table and ACCESS EXCLUSIVE on the index while it builds: writes wait, and so do reads, since the planner opens every index; the CONCURRENTLY form with its healing is not built yet",
+        "run REINDEX … CONCURRENTLY outside the migration",
+        run,
+    )
+}
+
+/// Objects: rename, drop, and what is altered.
+fn objects(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
+    Some(match node {
+        NodeEnum::DropUserMappingStmt(_) => lower.refuse(
+            "drop_user_mapping",
+            Code::NotYet,
+            "running code that uses the foreign server as this user fails from that instant",
+            "drop it when nobody uses it any more, and allow it",
+            Run::default(),
+        ),
+        NodeEnum::AlterDomainStmt(alter) => {
+            let kind = "alter_domain";
+            let checks = matches!(alter.subtype.as_str(), "C" | "O" | "V");
+            if checks {
+                lower.refuse(
+                    kind,
+                    Code::NoOnlineForm,
+                    "a new or validated constraint of a domain scans every table that uses it, under SHARE on each: writes wait",
+                    "put the constraint on the tables, by ADD CHECK",
+                    Run::default().unknown(kind),
+                )
+            } else {
+                lower.refuse(
+                    kind,
+                    Code::NotYet,
+                    "a change of a domain holds for every column that uses it at once",
+                    "allow it if all users of the domain can take it",
+                    Run::default(),
+                )
+            }
+        }
+        NodeEnum::AlterEnumStmt(alter) => lower.refuse(
+            "rename_value",
+            Code::NoOnlineForm,
+            format!(
+                "running code that writes or compares {} fails from the instant of the renaming",
+                crate::sql::ident::literal(&alter.old_val)
+            ),
+            "add the new value, let the code write it, and move the rows",
+            Run::default().unknown("rename_value"),
+        ),
+        NodeEnum::RuleStmt(rule) => on_table(
+            lower,
+            "create_rule",
+            rule.relation.as_ref(),
+            LockMode::AccessExclusive,
+            "CREATE RULE takes ACCESS EXCLUSIVE for a moment and rewrites every statement on the table from then on",
+            "use a trigger on a table of its own, or allow it",
+        ),
+        NodeEnum::CreateTrigStmt(trigger) => on_table_with(
+            lower,
+            "create_trigger",
+            trigger.relation.as_ref(),
+            LockMode::ShareRowExclusive,
+            |table| trigger::effects(lower, table, trigger),
+            "CREATE TRIGGER takes SHARE ROW EXCLUSIVE, behind which writes queue, and running code's writes fire it from then on; checking what it does to them is not built yet",
+            "allow it once you know that running code's writes pass it: it is one short try under the stall budget",
+        ),
+        NodeEnum::CreatePolicyStmt(policy) => on_table(
+            lower,
+            "create_policy",
+            policy.table.as_ref(),
+            LockMode::AccessExclusive,
+            "CREATE POLICY takes ACCESS EXCLUSIVE for a moment, and where row security is on, running code sees and writes other rows from then on",
+            "allow it once you know what running code sees under it",
+        ),
+        NodeEnum::AlterPolicyStmt(policy) => on_table(
+            lower,
+            "alter_policy",
+            policy.table.as_ref(),
+            LockMode::AccessExclusive,
+            "ALTER POLICY takes ACCESS EXCLUSIVE for a moment, and running code sees and writes other rows from then on",
+            "allow it once you know what running code sees under it",
+        ),
+        NodeEnum::CreateSchemaStmt(_) => lower.refuse(
+            "create_schema",
+            Code::NotYet,
+            "objects inside CREATE SCHEMA are not planned",
+            "write CREATE SCHEMA alone, and the objects as statements of their own",
+            Run::default().unknown("create_schema"),
+        ),
+        _ => return None,
+    })
+}
+
+fn on_table(
+    lower: &Lower,
+    kind: &'static str,
+    var: Option<&RangeVar>,
+    mode: LockMode,
+    reason: &str,
+    way_out: &str,
+) -> Refused {
+    on_table_with(lower, kind, var, mode, |_| Vec::new(), reason, way_out)
+}
+
+fn on_table_with(
+    lower: &Lower,
+    kind: &'static str,
+    var: Option<&RangeVar>,
+    mode: LockMode,
+    effects: impl FnOnce(&Relation) -> Vec<Effect>,
+    reason: &str,
+    way_out: &str,
+) -> Refused {
+    let table = match target(lower, kind, var) {
+        Ok(table) => table,
+        Err(missing) => return missing,
+    };
+    let run = Run { effects: effects(table), ..Run::locking(lower.catalog, table, mode) };
+    lower.refuse(kind, Code::NotYet, format!("on {}: {reason}", table.name), way_out, run)
+}
+
+/// The kind of an ALTER TABLE that fails before its subcommands are looked at.
+pub(crate) fn alter_kind(alter: &AlterTableStmt) -> &'static str {
+    match ast::each(&alter.cmds).next() {
+        Some(NodeEnum::AlterTableCmd(command)) if alter.cmds.len() == 1 => {
+            kinds::subcommand(command.subtype())
+        }
+        _ => kinds::alter(alter.objtype()),
+    }
+}
+
+/// ALTER of what is no table.
+pub(crate) fn alter_other(lower: &Lower, alter: &AlterTableStmt) -> Refused {
+    let kind = kinds::alter(alter.objtype());
+    let mut run = Run::default();
+    if let Some(var) = &alter.relation {
+        let (schema, name) = ast::table_name(var);
+        if let Some(relation) = lower.catalog.resolve(schema.as_ref(), &name) {
+            run = Run::on(lower.catalog, relation).unknown(kind);
+        }
+    }
+    lower.refuse(
+        kind,
+        Code::NotYet,
+        "ALTER of an index, view, sequence, foreign table or composite type by subcommands is not planned yet; it takes ACCESS EXCLUSIVE on the object, most of them for a moment",
+        "make the object anew beside the old one, or allow it",
+        run,
+    )
+}
+
+/// ALTER TABLE that names an index or a sequence, as PostgreSQL accepts.
+pub(crate) fn alter_index_or_sequence(lower: &Lower, alter: &AlterTableStmt) -> Option<Refused> {
+    let (schema, name) = ast::table_name(alter.relation.as_ref()?);
+    let sequence = lower.new_name(schema.clone(), name.clone());
+    let known = index::find(lower, schema.as_ref(), &name).is_some()
+        || lower.catalog.sequences.contains_key(&sequence);
+    known.then(|| alter_other(lower, alter))
+}
+

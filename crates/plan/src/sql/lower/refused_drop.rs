@@ -1,0 +1,194 @@
+//! DROP of everything but indexes and columns.
+
+use pg_query::protobuf::{DropStmt, ObjectType};
+use pg_query::{Node, NodeEnum};
+
+use crate::catalog::{ConstraintKind, DependentKind, Relation};
+use crate::diagnostic::Code;
+use crate::effect::Effect;
+use crate::pg::lock::LockMode;
+use crate::plan::LockClaim;
+use crate::sql::ast;
+use crate::sql::ident::{Ident, Name};
+use crate::sql::lower::alter_table::is_cascade;
+use crate::sql::lower::{Lower, Lowered, Refused, Run, kinds, tree, written};
+use crate::sql::types;
+
+/// DROP: no change where IF EXISTS finds nothing, otherwise a refusal.
+pub(crate) fn lower(lower: &Lower, drop: &DropStmt) -> Lowered {
+    let kind = kinds::drop(drop.remove_type());
+    let mut run = Run::default();
+    let mut found = 0;
+    for object in &drop.objects {
+        match self::object(lower, kind, drop, object)? {
+            Some(more) => {
+                found += 1;
+                run.locks.extend(more.locks);
+                run.effects.extend(more.effects);
+            }
+            None if drop.missing_ok => {}
+            None => {
+                let (schema, name) = ast::object_name(Some(object));
+                let reason = format!("{} does not exist", written(schema.as_ref(), &name));
+                let hint = "correct the name, or check the search_path";
+                return Err(lower.will_fail(kind, "42704", reason, hint, None));
+            }
+        }
+    }
+    if found == 0 {
+        return Ok(Vec::new());
+    }
+    Err(refused(lower, drop, kind, run))
+}
+
+fn refused(lower: &Lower, drop: &DropStmt, kind: &'static str, run: Run) -> Refused {
+    let (reason, way_out) = match drop.remove_type() {
+        ObjectType::ObjectTable => (
+            "running code that uses the table fails from that instant, and ACCESS EXCLUSIVE is taken on it and on every table it shares a foreign key with; the online form (moved into the archive at contract, restorable) is not built yet",
+            "drop it when no running code uses it any more, and allow it",
+        ),
+        ObjectType::ObjectView | ObjectType::ObjectMatview | ObjectType::ObjectForeignTable => (
+            "running code that reads it fails from that instant; dropping at contract is not built yet",
+            "drop it when no running code uses it any more, and allow it; a view that only changes can be replaced by CREATE OR REPLACE VIEW",
+        ),
+        ObjectType::ObjectTrigger | ObjectType::ObjectPolicy | ObjectType::ObjectRule => (
+            "it takes ACCESS EXCLUSIVE on the table for a moment, and running code's statements do something else from then on",
+            "allow it, if running code can take it: it is one short try under the stall budget",
+        ),
+        ObjectType::ObjectSchema | ObjectType::ObjectExtension | ObjectType::ObjectType | ObjectType::ObjectDomain => (
+            "with CASCADE it takes ACCESS EXCLUSIVE on every dependent table and drops columns, and running code that uses it fails from that instant",
+            "drop what depends on it first, each by a statement of its own; then allow it",
+        ),
+        _ => (
+            "running code that uses it fails from that instant; dropping at contract is not built yet",
+            "drop it when no running code uses it any more, and allow it",
+        ),
+    };
+    lower.refuse(kind, Code::NotYet, reason, way_out, run)
+}
+
+/// What dropping one object locks and does; `None` if it does not exist.
+fn object(lower: &Lower, kind: &'static str, drop: &DropStmt, object: &Node) -> Result<Option<Run>, Refused> {
+    let catalog = lower.catalog;
+    let cascade = is_cascade(drop.behavior);
+    let (schema, name) = ast::object_name(Some(object));
+    let plain = Run::default();
+    Ok(match drop.remove_type() {
+        ObjectType::ObjectTable
+        | ObjectType::ObjectView
+        | ObjectType::ObjectMatview
+        | ObjectType::ObjectForeignTable => match catalog.resolve(schema.as_ref(), &name) {
+            Some(table) => Some(relation(lower, table, cascade)),
+            None if drop.missing_ok => None,
+            None => return Err(lower.missing_relation(kind, schema.as_ref(), &name, None)),
+        },
+        ObjectType::ObjectTrigger | ObjectType::ObjectPolicy | ObjectType::ObjectRule => {
+            on_table(lower, kind, drop, object)?
+        }
+        ObjectType::ObjectSequence => {
+            let path = catalog.server.search_path.iter().map(|s| Name { schema: s.clone(), name: name.clone() });
+            let found = match schema {
+                Some(schema) => Some(Name { schema, name: name.clone() }),
+                None => path.into_iter().find(|name| catalog.sequences.contains_key(name)),
+            };
+            found
+                .filter(|name| catalog.sequences.contains_key(name))
+                .map(|name| plain.effect(Effect::SequenceGone(name)))
+        }
+        ObjectType::ObjectType | ObjectType::ObjectDomain => {
+            let found = match schema {
+                Some(schema) => Some(Name { schema, name }),
+                None => types::resolve(catalog, &name),
+            };
+            found.filter(|name| catalog.types.contains_key(name)).map(|name| {
+                let run = plain.effect(Effect::TypeGone(name));
+                if cascade { run.unknown(kind) } else { run }
+            })
+        }
+        ObjectType::ObjectFunction
+        | ObjectType::ObjectProcedure
+        | ObjectType::ObjectRoutine
+        | ObjectType::ObjectAggregate => {
+            let overloads: Vec<&Name> = catalog
+                .functions
+                .iter()
+                .filter(|f| {
+                    f.name.name == name
+                        && match &schema {
+                            Some(schema) => f.name.schema == *schema,
+                            None => catalog.server.search_path.contains(&f.name.schema),
+                        }
+                })
+                .map(|f| &f.name)
+                .collect();
+            match overloads[..] {
+                [] => None,
+                [only] if !cascade => Some(plain.effect(Effect::FunctionGone(only.clone()))),
+                _ => Some(plain.unknown(kind)),
+            }
+        }
+        ObjectType::ObjectSchema => {
+            catalog.schemas.contains(&name).then(|| plain.unknown(kind))
+        }
+        ObjectType::ObjectExtension => {
+            catalog.extensions.contains(&name).then(|| plain.unknown(kind))
+        }
+        // Not modelled: whether it exists is not known.
+        _ => Some(if cascade { plain.unknown(kind) } else { plain }),
+    })
+}
+
+fn relation(lower: &Lower, table: &Relation, cascade: bool) -> Run {
+    let mut run = Run::on(lower.catalog, table);
+    for constraint in &table.constraints {
+        if let ConstraintKind::ForeignKey { table: referenced, .. } = &constraint.kind {
+            claim(&mut run, referenced);
+        }
+    }
+    for (child, _) in lower.catalog.incoming_foreign_keys(&table.name) {
+        claim(&mut run, &child.name);
+    }
+    for gone in tree(lower.catalog, table, LockMode::AccessExclusive).into_iter().rev() {
+        run.effects.push(Effect::RelationGone(gone.relation));
+    }
+    let foreign =
+        |kind: DependentKind| matches!(kind, DependentKind::ForeignKey | DependentKind::Publication);
+    if cascade && table.dependents.iter().any(|d| !d.automatic && !foreign(d.kind)) {
+        run = run.unknown("drop_table");
+    }
+    run
+}
+
+fn claim(run: &mut Run, name: &Name) {
+    if !run.locks.iter().any(|lock| lock.relation == *name) {
+        run.locks.push(LockClaim { relation: name.clone(), mode: LockMode::AccessExclusive });
+    }
+}
+
+/// Triggers, policies and rules: the list is the table's name and then their own.
+fn on_table(
+    lower: &Lower,
+    kind: &'static str,
+    drop: &DropStmt,
+    object: &Node,
+) -> Result<Option<Run>, Refused> {
+    let Some(NodeEnum::List(list)) = ast::node(Some(object)) else { return Ok(None) };
+    let Some((own, table)) = list.items.split_last() else { return Ok(None) };
+    let own = match ast::node(Some(own)).and_then(ast::string) {
+        Some(own) => Ident::from(own),
+        None => return Ok(None),
+    };
+    let (schema, name) = ast::qualified(table);
+    let Some(table) = lower.catalog.resolve(schema.as_ref(), &name) else {
+        if drop.missing_ok {
+            return Ok(None);
+        }
+        return Err(lower.missing_relation(kind, schema.as_ref(), &name, None));
+    };
+    let run = Run::on(lower.catalog, table);
+    if drop.remove_type() != ObjectType::ObjectTrigger {
+        return Ok(Some(run));
+    }
+    let known = table.triggers.iter().any(|trigger| trigger.name == own);
+    Ok(known.then(|| run.effect(Effect::TriggerGone { table: table.name.clone(), trigger: own })))
+}

@@ -1,0 +1,243 @@
+//! RENAME: what it does to the catalog, and why it is refused.
+
+use pg_query::protobuf::{AlterObjectSchemaStmt, ObjectType, RenameStmt};
+
+use crate::catalog::{Catalog, ConstraintKind, Relation, Sequence};
+use crate::diagnostic::Code;
+use crate::effect::Effect;
+use crate::sql::ast;
+use crate::sql::ident::{Ident, Name};
+use crate::sql::lower::alter_table::changed;
+use crate::sql::lower::{Lower, Lowered, Refused, Run, index, kinds};
+
+/// RENAME: no change where IF EXISTS finds nothing, otherwise a refusal.
+pub(crate) fn lower(lower: &Lower, statement: &RenameStmt) -> Lowered {
+    match refused(lower, statement) {
+        Some(refused) if refused.refusal.code == Code::WillFail && statement.missing_ok => Ok(Vec::new()),
+        Some(refused) => Err(refused),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// SET SCHEMA, likewise.
+pub(crate) fn set_schema(lower: &Lower, alter: &AlterObjectSchemaStmt) -> Lowered {
+    let kind = "set_schema";
+    let mut run = Run::default();
+    if let Some(var) = &alter.relation {
+        let (schema, name) = ast::table_name(var);
+        match lower.catalog.resolve(schema.as_ref(), &name) {
+            Some(table) => {
+                run = Run::on(lower.catalog, table);
+                let new = Name { schema: Ident::from(alter.newschema.as_str()), name };
+                run.effects = relation(lower.catalog, &table.name, &new);
+            }
+            None if alter.object_type() == ObjectType::ObjectSequence => run = run.unknown(kind),
+            None if alter.missing_ok => return Ok(Vec::new()),
+            None => return Err(lower.missing_relation(kind, schema.as_ref(), &name, None)),
+        }
+    } else {
+        run = run.unknown(kind);
+    }
+    Err(lower.refuse(
+        kind,
+        Code::NotYet,
+        "SET SCHEMA moves the object under its users: whoever names it with its schema, or has another search_path, fails from that instant",
+        "make it anew in the other schema, and drop the old one when nobody uses it any more",
+        run,
+    ))
+}
+
+fn refused(lower: &Lower, statement: &RenameStmt) -> Option<Refused> {
+    let kind = kinds::rename(statement.rename_type());
+    let new = Ident::from(statement.newname.as_str());
+    let old = Ident::from(statement.subname.as_str());
+    let Some(var) = &statement.relation else {
+        let run = Run::default().unknown(kind);
+        return Some(at_once(lower, kind, run));
+    };
+    let (schema, name) = ast::table_name(var);
+    let Some(table) = lower.catalog.resolve(schema.as_ref(), &name) else {
+        let sequence = lower.new_name(schema.clone(), name.clone());
+        if lower.catalog.sequences.contains_key(&sequence)
+            || index::find(lower, schema.as_ref(), &name).is_some()
+        {
+            return Some(at_once(lower, kind, Run::default().unknown(kind)));
+        }
+        return Some(lower.missing_relation(kind, schema.as_ref(), &name, None));
+    };
+    let run = Run::on(lower.catalog, table);
+    Some(match statement.rename_type() {
+        ObjectType::ObjectColumn => {
+            if table.column(&old).is_none() {
+                return Some(lower.missing_column(kind, table, &old));
+            }
+            let run = Run { effects: column(lower.catalog, &table.name, &old, &new), ..run };
+            lower.refuse(
+                kind,
+                Code::NotYet,
+                format!(
+                    "running code that names {old} of {} fails from the instant of the renaming; the online form (a second column kept in step) is not built yet",
+                    table.name
+                ),
+                format!("add column {new} and fill it by UPDATE, let the code move over, then drop {old}"),
+                run,
+            )
+        }
+        ObjectType::ObjectTable | ObjectType::ObjectView | ObjectType::ObjectMatview | ObjectType::ObjectForeignTable => {
+            let effects = relation(lower.catalog, &table.name, &table.name.sibling(new.clone()));
+            lower.refuse(
+                kind,
+                Code::NotYet,
+                format!(
+                    "running code that names {} fails from the instant of the renaming; the online form (the new name as an updatable view first) is not built yet",
+                    table.name
+                ),
+                format!("create a view {new} over it, let the code move over, and rename when nobody uses the old name"),
+                Run { effects, ..run },
+            )
+        }
+        ObjectType::ObjectTabconstraint => {
+            let effects = changed(lower.catalog, &table.name, |table| {
+                for constraint in table.constraints.iter_mut().filter(|c| c.name == old) {
+                    constraint.name = new.clone();
+                }
+                for index in table.indexes.iter_mut().filter(|i| i.constraint.as_ref() == Some(&old)) {
+                    index.name = new.clone();
+                    index.constraint = Some(new.clone());
+                }
+            });
+            at_once(lower, kind, Run { effects, ..run })
+        }
+        ObjectType::ObjectTrigger => {
+            let effects = changed(lower.catalog, &table.name, |table| {
+                for trigger in table.triggers.iter_mut().filter(|t| t.name == old) {
+                    trigger.name = new.clone();
+                }
+            });
+            at_once(lower, kind, Run { effects, ..run })
+        }
+        _ => at_once(lower, kind, run),
+    })
+}
+
+fn at_once(lower: &Lower, kind: &'static str, run: Run) -> Refused {
+    lower.refuse(
+        kind,
+        Code::NoOnlineForm,
+        "the name changes for everybody at once: whoever uses the old one fails from that instant",
+        "make the object anew under the new name, and drop the old one when nobody uses it; or allow it, if no running code uses the name",
+        run,
+    )
+}
+
+/// Effects of a new name or schema of a relation.
+pub(crate) fn relation(catalog: &Catalog, old: &Name, new: &Name) -> Vec<Effect> {
+    let Some(table) = catalog.relation(old) else { return Vec::new() };
+    let mut effects = Vec::new();
+    // RelationGone also takes foreign keys of others and owned sequences: they come again.
+    let owned: Vec<&Sequence> = catalog
+        .sequences
+        .values()
+        .filter(|sequence| sequence.owned_by.as_ref().is_some_and(|(table, _)| table == old))
+        .collect();
+    let referencing: Vec<&Relation> = catalog
+        .relations
+        .values()
+        .filter(|relation| relation.name != *old)
+        .filter(|relation| {
+            relation
+                .constraints
+                .iter()
+                .any(|c| matches!(&c.kind, ConstraintKind::ForeignKey { table, .. } if table == old))
+                || relation.partition_of.as_ref() == Some(old)
+        })
+        .collect();
+    effects.push(Effect::RelationGone(old.clone()));
+    let mut moved = Relation { name: new.clone(), ..table.clone() };
+    retarget(&mut moved, old, new);
+    effects.push(Effect::Relation(Box::new(moved)));
+    for relation in referencing {
+        let mut relation = relation.clone();
+        retarget(&mut relation, old, new);
+        effects.push(Effect::Relation(Box::new(relation)));
+    }
+    for sequence in owned {
+        let name = Name { schema: new.schema.clone(), name: sequence.name.name.clone() };
+        let owned_by = sequence.owned_by.as_ref().map(|(_, column)| (new.clone(), column.clone()));
+        effects.push(Effect::Sequence(Sequence { name, owned_by }));
+    }
+    effects
+}
+
+fn retarget(relation: &mut Relation, old: &Name, new: &Name) {
+    for constraint in &mut relation.constraints {
+        if let ConstraintKind::ForeignKey { table, .. } = &mut constraint.kind
+            && table == old
+        {
+            *table = new.clone();
+        }
+    }
+    if relation.partition_of.as_ref() == Some(old) {
+        relation.partition_of = Some(new.clone());
+    }
+}
+
+/// Effects of a new name of a column: everything that names it follows.
+pub(crate) fn column(catalog: &Catalog, table: &Name, old: &Ident, new: &Ident) -> Vec<Effect> {
+    let rename = |name: &mut Ident| {
+        if name == old {
+            *name = new.clone();
+        }
+    };
+    let mut effects = Vec::new();
+    for claim in catalog.relation(table).map(|t| {
+        crate::sql::lower::tree(catalog, t, crate::pg::lock::LockMode::AccessExclusive)
+    }).unwrap_or_default() {
+        effects.extend(changed(catalog, &claim.relation, |relation| {
+            relation.columns.iter_mut().for_each(|column| rename(&mut column.name));
+            for constraint in &mut relation.constraints {
+                constraint.columns.iter_mut().for_each(rename);
+                if let ConstraintKind::ForeignKey { table: to, columns } = &mut constraint.kind
+                    && to == table
+                {
+                    columns.iter_mut().for_each(rename);
+                }
+            }
+            for index in &mut relation.indexes {
+                index.columns.iter_mut().flatten().for_each(rename);
+                index.include.iter_mut().for_each(rename);
+                if index.uses.remove(old) {
+                    index.uses.insert(new.clone());
+                }
+            }
+            for dependent in &mut relation.dependents {
+                dependent.column.iter_mut().for_each(rename);
+            }
+            relation.partition_key.iter_mut().for_each(rename);
+        }));
+    }
+    for other in catalog.incoming_foreign_keys(table).into_iter().map(|(other, _)| other) {
+        if other.name == *table {
+            continue;
+        }
+        effects.extend(changed(catalog, &other.name, |relation| {
+            for constraint in &mut relation.constraints {
+                if let ConstraintKind::ForeignKey { table: to, columns } = &mut constraint.kind
+                    && to == table
+                {
+                    columns.iter_mut().for_each(rename);
+                }
+            }
+        }));
+    }
+    for sequence in catalog.sequences.values() {
+        if let Some((owner, column)) = &sequence.owned_by
+            && owner == table
+            && column == old
+        {
+            let owned_by = Some((owner.clone(), new.clone()));
+            effects.push(Effect::Sequence(Sequence { name: sequence.name.clone(), owned_by }));
+        }
+    }
+    effects
+}
