@@ -20,13 +20,14 @@ pub struct AsWritten {
     pub transaction: bool,
     /// What it does to the catalog.
     pub effects: Vec<Effect>,
-    /// Statement that takes it back, where one is certain to (`DROP FUNCTION …` for a new function); else why it cannot be.
+    /// Statement that takes it back, where one is certain to (`DROP FUNCTION …` for a new function), empty
+    /// where there is nothing to take back; else why it cannot be.
     pub undo: Result<String, String>,
 }
 
 impl Kind for AsWritten {
     fn name(&self) -> &'static str {
-        "as_written"
+        self.kind
     }
 
     fn facts(&self, _ctx: &Ctx) -> Facts {
@@ -39,12 +40,14 @@ impl Kind for AsWritten {
     }
 
     fn online(&self, _ctx: &Ctx) -> Result<Online, Refusal> {
-        let action = if self.transaction {
+        let blocks = self.locks.iter().any(|lock| lock.mode.blocks_writes());
+        let action = if !self.transaction {
+            Action::Alone { sql: self.sql.clone(), heal: None }
+        } else if blocks || self.work.is_empty() {
             Action::Transaction { sql: vec![self.sql.clone()] }
         } else {
-            Action::Alone { sql: self.sql.clone(), heal: None }
+            Action::Long { sql: self.sql.clone() }
         };
-        let blocks = !self.work.is_empty() || self.locks.iter().any(|lock| lock.mode.blocks_writes());
         let why = if blocks { "it has no other form" } else { "it is online as it stands" };
         let mut step = Step::new(Phase::Expand, self.title(), why, action)
             .locks(self.locks.clone())
@@ -66,6 +69,7 @@ impl AsWritten {
 
     fn take_back(&self) -> Undo {
         let sql = match &self.undo {
+            Ok(sql) if sql.is_empty() => return Undo::Nothing,
             Ok(sql) => sql.clone(),
             Err(why) => return Undo::Impossible { why: why.clone() },
         };

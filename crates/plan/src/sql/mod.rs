@@ -54,6 +54,7 @@ pub fn read(text: &str, logical: &Catalog, policy: &Policy) -> Result<Vec<Statem
                 sql: prepared[statement.span.clone()].to_owned(),
                 directives,
                 changes,
+                absorbed: Vec::new(),
             });
             catalog = fold(&catalog, &outcome.effects);
         }

@@ -60,7 +60,9 @@ pub(crate) fn lower(
         | At::AtClusterOn
         | At::AtDropCluster
         | At::AtSetRelOptions
-        | At::AtResetRelOptions => Ok(vec![subcommand(lower, table, only, at, kind, LockMode::ShareUpdateExclusive, Vec::new())]),
+        | At::AtResetRelOptions => {
+            Ok(vec![subcommand(lower, table, only, at, kind, LockMode::ShareUpdateExclusive, Vec::new())])
+        }
         At::AtSetStorage | At::AtSetCompression | At::AtReplicaIdentity | At::AtSetIdentity => {
             Ok(vec![subcommand(lower, table, only, at, kind, LockMode::AccessExclusive, Vec::new())])
         }
@@ -139,13 +141,7 @@ fn validate(lower: &Lower, table: &Relation, name: &Ident) -> Lowered {
     Ok(vec![validation(lower, table, name, locks, effect)])
 }
 
-fn validation(
-    lower: &Lower,
-    table: &Relation,
-    name: &Ident,
-    more: Vec<LockClaim>,
-    effect: Effect,
-) -> Change {
+fn validation(lower: &Lower, table: &Relation, name: &Ident, more: Vec<LockClaim>, effect: Effect) -> Change {
     let mut locks = tree(lower.catalog, table, LockMode::ShareUpdateExclusive);
     locks.extend(more);
     Change::AsWritten(AsWritten {
@@ -159,17 +155,10 @@ fn validation(
     })
 }
 
-fn drop_constraint(
-    lower: &Lower,
-    table: &Relation,
-    command: &AlterTableCmd,
-    name: &Ident,
-) -> Lowered {
+fn drop_constraint(lower: &Lower, table: &Relation, command: &AlterTableCmd, name: &Ident) -> Lowered {
     let Some(constraint) = table.constraint(name) else {
-        let not_null = table
-            .columns
-            .iter()
-            .any(|c| c.not_null.as_ref().is_some_and(|n| n.name.as_ref() == Some(name)));
+        let not_null =
+            table.columns.iter().any(|c| c.not_null.as_ref().is_some_and(|n| n.name.as_ref() == Some(name)));
         return match (not_null, command.missing_ok) {
             (true, _) => Err(lower.refuse(
                 "drop_constraint",
@@ -249,7 +238,8 @@ fn refused(
     let on = &table.name;
     let run = Run::on(lower.catalog, table);
     let rewrite = |run: Run| {
-        let work = run.locks.iter().map(|lock| Work { relation: lock.relation.clone(), what: WorkKind::Rewrite });
+        let work =
+            run.locks.iter().map(|lock| Work { relation: lock.relation.clone(), what: WorkKind::Rewrite });
         Run { work: work.collect(), ..run }
     };
     let (code, reason, way_out, run) = match command.subtype() {
@@ -262,7 +252,9 @@ fn refused(
             run.effects = effects;
             (
                 Code::NotYet,
-                format!("a change of {column}'s type rewrites {on} and all its indexes under ACCESS EXCLUSIVE unless old and new type are stored alike; the online form (second column, sync, backfill, switch) is not built yet"),
+                format!(
+                    "a change of {column}'s type rewrites {on} and all its indexes under ACCESS EXCLUSIVE unless old and new type are stored alike; the online form (second column, sync, backfill, switch) is not built yet"
+                ),
                 "add a column of the new type, fill it by UPDATE, let the code move over, and drop the old one",
                 run,
             )
@@ -275,7 +267,9 @@ fn refused(
         ),
         At::AtDropExpression => (
             Code::NotYet,
-            format!("after DROP EXPRESSION running code has to write {column} itself; it takes ACCESS EXCLUSIVE on {on} for a moment"),
+            format!(
+                "after DROP EXPRESSION running code has to write {column} itself; it takes ACCESS EXCLUSIVE on {on} for a moment"
+            ),
             "allow it when running code writes the column",
             run.unknown(kind),
         ),
@@ -287,20 +281,25 @@ fn refused(
         ),
         At::AtAddIdentity => (
             Code::NotYet,
-            format!("ADD GENERATED … AS IDENTITY takes ACCESS EXCLUSIVE on {on} for a moment, starts its sequence at 1 whatever rows there are, and with ALWAYS rejects running code that writes {column} itself"),
+            format!(
+                "ADD GENERATED … AS IDENTITY takes ACCESS EXCLUSIVE on {on} for a moment, starts its sequence at 1 whatever rows there are, and with ALWAYS rejects running code that writes {column} itself"
+            ),
             "allow it, with RESTART set beyond the highest value there is",
             run.unknown(kind),
         ),
         At::AtDropIdentity => {
             let gone = Effect::Identity { table: on.clone(), column: column.clone(), identity: None };
-            let sequences = lower.catalog.sequences.values().filter(|sequence| {
-                sequence.owned_by.as_ref().is_some_and(|(t, c)| t == on && c == column)
-            });
+            let sequences =
+                lower.catalog.sequences.values().filter(|sequence| {
+                    sequence.owned_by.as_ref().is_some_and(|(t, c)| t == on && c == column)
+                });
             let mut run = run.effect(gone);
             run.effects.extend(sequences.map(|sequence| Effect::SequenceGone(sequence.name.clone())));
             (
                 Code::NotYet,
-                format!("after DROP IDENTITY running code that leaves {column} out fails; it takes ACCESS EXCLUSIVE on {on} for a moment"),
+                format!(
+                    "after DROP IDENTITY running code that leaves {column} out fails; it takes ACCESS EXCLUSIVE on {on} for a moment"
+                ),
                 "allow it when running code writes the column itself",
                 run,
             )
@@ -314,17 +313,24 @@ fn refused(
         | At::AtDisableTrigAll
         | At::AtDisableTrigUser => (
             Code::NotYet,
-            format!("it takes SHARE ROW EXCLUSIVE on {on}, behind which writes queue, and other triggers fire for running code's writes from then on"),
+            format!(
+                "it takes SHARE ROW EXCLUSIVE on {on}, behind which writes queue, and other triggers fire for running code's writes from then on"
+            ),
             "allow it, if running code can take it",
             Run::locking(lower.catalog, table, LockMode::ShareRowExclusive).unknown(kind),
         ),
         At::AtEnableRule | At::AtEnableAlwaysRule | At::AtEnableReplicaRule | At::AtDisableRule => (
             Code::NotYet,
-            format!("it takes ACCESS EXCLUSIVE on {on} for a moment, and running code's statements are rewritten otherwise from then on"),
+            format!(
+                "it takes ACCESS EXCLUSIVE on {on} for a moment, and running code's statements are rewritten otherwise from then on"
+            ),
             "allow it, if running code can take it",
             run,
         ),
-        At::AtEnableRowSecurity | At::AtForceRowSecurity | At::AtDisableRowSecurity | At::AtNoForceRowSecurity => {
+        At::AtEnableRowSecurity
+        | At::AtForceRowSecurity
+        | At::AtDisableRowSecurity
+        | At::AtNoForceRowSecurity => {
             let on_after = match command.subtype() {
                 At::AtEnableRowSecurity => Some(true),
                 At::AtDisableRowSecurity => Some(false),
@@ -336,7 +342,9 @@ fn refused(
             }
             (
                 Code::NotYet,
-                format!("it takes ACCESS EXCLUSIVE on {on} for a moment, and running code sees and writes other rows from then on"),
+                format!(
+                    "it takes ACCESS EXCLUSIVE on {on} for a moment, and running code sees and writes other rows from then on"
+                ),
                 "allow it once you know what running code sees under the policies",
                 run,
             )
@@ -349,19 +357,25 @@ fn refused(
         ),
         At::AtAttachPartition => (
             Code::NotYet,
-            format!("ATTACH PARTITION scans the new partition under ACCESS EXCLUSIVE unless a validated CHECK implies its bound, builds the indexes it lacks, and with a DEFAULT partition scans that too; the online form is not built yet"),
+            format!(
+                "ATTACH PARTITION scans the new partition under ACCESS EXCLUSIVE unless a validated CHECK implies its bound, builds the indexes it lacks, and with a DEFAULT partition scans that too; the online form is not built yet"
+            ),
             "add a CHECK that implies the bound and the parent's indexes first, then allow it",
             attach(lower, table, command, run),
         ),
         At::AtDetachPartition | At::AtDetachPartitionFinalize => (
             Code::NotYet,
-            format!("DETACH PARTITION takes ACCESS EXCLUSIVE on {on} and the partition, and running code no longer sees its rows"),
+            format!(
+                "DETACH PARTITION takes ACCESS EXCLUSIVE on {on} and the partition, and running code no longer sees its rows"
+            ),
             "DETACH PARTITION … CONCURRENTLY outside the migration, which needs that there is no DEFAULT partition",
             attach(lower, table, command, run),
         ),
         At::AtAlterConstraint => (
             Code::NotYet,
-            format!("ALTER CONSTRAINT takes ACCESS EXCLUSIVE on {on} and the referenced table for a moment, and running code meets other rules from then on"),
+            format!(
+                "ALTER CONSTRAINT takes ACCESS EXCLUSIVE on {on} and the referenced table for a moment, and running code meets other rules from then on"
+            ),
             "allow it, if running code can take it",
             run.unknown(kind),
         ),
@@ -380,7 +394,8 @@ fn attach(lower: &Lower, table: &Relation, command: &AlterTableCmd, run: Run) ->
     let mut run = run;
     if let Some(NodeEnum::PartitionCmd(partition)) = ast::node(command.def.as_deref()) {
         if command.subtype() == AlterTableType::AtAttachPartition {
-            run.locks = vec![LockClaim { relation: table.name.clone(), mode: LockMode::ShareUpdateExclusive }];
+            run.locks =
+                vec![LockClaim { relation: table.name.clone(), mode: LockMode::ShareUpdateExclusive }];
         }
         run.alone = partition.concurrent;
         if let Some(var) = &partition.name {

@@ -83,14 +83,14 @@ fn outcome(
     // As written the statement is one: its locks and effects are those of all subcommands. All must be allowed.
     let mut codes = vec![first.refusal.code];
     for other in refusals {
-        if lower.directives.allows(first.refusal.code) && !lower.directives.allows(other.refusal.code) {
-            let run = first.run.take();
-            first = Refused { run, ..other };
-        }
         codes.push(other.refusal.code);
         if let (Some(run), Some(more)) = (&mut first.run, &other.run) {
             run.locks.extend(more.locks.iter().cloned());
             run.work.extend(more.work.iter().cloned());
+        }
+        if lower.directives.allows(first.refusal.code) && !lower.directives.allows(other.refusal.code) {
+            let run = first.run.take();
+            first = Refused { run, ..other };
         }
     }
     if let Some(run) = &mut first.run {
@@ -204,8 +204,7 @@ fn subcommand(
         (AlterTableType::AtColumnDefault, Some(node)) => {
             known("set_default")?;
             let word = lower.tokens.find(at.start, at.end, |kind| kind == Kind::Default).unwrap_or(at.start);
-            let default =
-                analyse::expr(lower.tokens, word + 1..at.end, node, &lower.scope_of(relation));
+            let default = analyse::expr(lower.tokens, word + 1..at.end, node, &lower.scope_of(relation));
             Ok(vec![Change::SetDefault(SetDefault { table, column, default })])
         }
         (AlterTableType::AtColumnDefault, None) => {

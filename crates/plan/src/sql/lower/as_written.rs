@@ -40,13 +40,7 @@ impl Entry {
 
     /// Locks nothing; what was there before is not recorded.
     fn lasting(kind: &'static str, why: &str) -> Self {
-        Self {
-            kind,
-            locks: Vec::new(),
-            work: Vec::new(),
-            effects: Vec::new(),
-            undo: Err(why.to_owned()),
-        }
+        Self { kind, locks: Vec::new(), work: Vec::new(), effects: Vec::new(), undo: Err(why.to_owned()) }
     }
 
     fn done(self, lower: &Lower) -> Lowered {
@@ -206,8 +200,12 @@ fn definitions(lower: &Lower, node: &NodeEnum) -> Option<Lowered> {
                 Err(refused) => Err(refused),
             }
         }
-        NodeEnum::CreatePublicationStmt(statement) => publication(lower, "create_publication", &statement.pubobjects),
-        NodeEnum::AlterPublicationStmt(statement) => publication(lower, "alter_publication", &statement.pubobjects),
+        NodeEnum::CreatePublicationStmt(statement) => {
+            publication(lower, "create_publication", &statement.pubobjects)
+        }
+        NodeEnum::AlterPublicationStmt(statement) => {
+            publication(lower, "alter_publication", &statement.pubobjects)
+        }
         _ => return None,
     })
 }
@@ -303,8 +301,11 @@ fn sequence(lower: &Lower, statement: &CreateSeqStmt) -> Lowered {
     }
     let undo = format!("DROP SEQUENCE {name}");
     let owned_by = owner(lower, &statement.options).flatten();
-    let mut entry =
-        Entry::new("create_sequence", vec![Effect::Sequence(Sequence { name, owned_by: owned_by.clone() })], undo);
+    let mut entry = Entry::new(
+        "create_sequence",
+        vec![Effect::Sequence(Sequence { name, owned_by: owned_by.clone() })],
+        undo,
+    );
     if let Some((table, _)) = owned_by {
         entry.locks.push(LockClaim { relation: table, mode: LockMode::AccessShare });
     }
@@ -478,7 +479,10 @@ fn table_as(lower: &Lower, statement: &CreateTableAsStmt) -> Lowered {
     };
     let Some(var) = &into.rel else { return Ok(Vec::new()) };
     let names = ast::idents(&into.col_names);
-    from_query(lower, Made { kind, made, word, var, query, names, data: !into.skip_data, maybe: statement.if_not_exists })
+    from_query(
+        lower,
+        Made { kind, made, word, var, query, names, data: !into.skip_data, maybe: statement.if_not_exists },
+    )
 }
 
 fn select_into(lower: &Lower, select: &SelectStmt) -> Lowered {
@@ -572,23 +576,26 @@ fn insert(lower: &Lower, insert: &InsertStmt) -> Lowered {
 /// Comments, rights and statistics.
 fn annotations(lower: &Lower, node: &NodeEnum) -> Option<Lowered> {
     Some(match node {
-        NodeEnum::CommentStmt(comment) => on_object(lower, "comment", comment.objtype(), comment.object.as_deref()),
+        NodeEnum::CommentStmt(comment) => {
+            on_object(lower, "comment", comment.objtype(), comment.object.as_deref())
+        }
         NodeEnum::SecLabelStmt(label) => {
             on_object(lower, "security_label", label.objtype(), label.object.as_deref())
         }
         NodeEnum::GrantStmt(grant) => {
             let kind = if grant.is_grant { "grant" } else { "revoke" };
             let mut entry = Entry::lasting(kind, "which rights were there before is not recorded");
-            if grant.objtype() == ObjectType::ObjectTable && grant.targtype() == GrantTargetType::AclTargetObject {
+            if grant.objtype() == ObjectType::ObjectTable
+                && grant.targtype() == GrantTargetType::AclTargetObject
+            {
                 for object in ast::each(&grant.objects) {
                     let NodeEnum::RangeVar(var) = object else { continue };
                     let (schema, name) = ast::table_name(var);
                     match lower.catalog.resolve(schema.as_ref(), &name) {
                         // 18 takes ACCESS SHARE, earlier ones no lock at all.
-                        Some(table) => entry.locks.push(LockClaim {
-                            relation: table.name.clone(),
-                            mode: LockMode::AccessShare,
-                        }),
+                        Some(table) => entry
+                            .locks
+                            .push(LockClaim { relation: table.name.clone(), mode: LockMode::AccessShare }),
                         // GRANT ON TABLE also takes sequences.
                         None if lower.catalog.sequences.keys().any(|known| known.name == name) => {}
                         None => return Some(Err(lower.missing_relation(kind, schema.as_ref(), &name, None))),

@@ -109,8 +109,7 @@ impl<'a> Definition<'a> {
         let inside = |open: Option<usize>| open.map(|open| open + 1..tokens.close(open));
         match constraint.contype() {
             ConstrType::ConstrNotnull => {
-                let name =
-                    (!constraint.conname.is_empty()).then(|| Ident::from(constraint.conname.as_str()));
+                let name = (!constraint.conname.is_empty()).then(|| Ident::from(constraint.conname.as_str()));
                 self.not_null = Some(name);
             }
             ConstrType::ConstrDefault => {
@@ -166,7 +165,9 @@ pub(crate) fn add(
     if if_not_exists && table.column(&definition.name).is_some() {
         return Ok(Vec::new());
     }
-    if let Some((_, _)) = definition.constraints.iter().find(|(c, _)| c.contype() == ConstrType::ConstrPrimary) {
+    if let Some((_, _)) =
+        definition.constraints.iter().find(|(c, _)| c.contype() == ConstrType::ConstrPrimary)
+    {
         return Err(primary_key(lower, table));
     }
     let constraints = definition.constraints.clone();

@@ -123,7 +123,12 @@ fn not_enforced(lower: &Lower, table: &Relation, kind: &'static str) -> Refused 
 }
 
 /// The expression of a CHECK.
-pub(crate) fn check_expr(lower: &Lower, table: &Relation, constraint: &Constraint, at: &Range<usize>) -> Expr {
+pub(crate) fn check_expr(
+    lower: &Lower,
+    table: &Relation,
+    constraint: &Constraint,
+    at: &Range<usize>,
+) -> Expr {
     let tokens = lower.tokens;
     let word = tokens.find(at.start, at.end, |kind| kind == Kind::Check).unwrap_or(at.start);
     let inside = word + 2..tokens.close(word + 1);
@@ -168,8 +173,7 @@ fn unique(
             return Err(lower.missing_column("add_unique", table, column));
         }
     }
-    let using_index =
-        (!constraint.indexname.is_empty()).then(|| Ident::from(constraint.indexname.as_str()));
+    let using_index = (!constraint.indexname.is_empty()).then(|| Ident::from(constraint.indexname.as_str()));
     if let Some(index) = &using_index
         && table.index(index).is_none()
     {
@@ -319,7 +323,8 @@ pub(crate) fn foreign_key_options(
     if !constraint.pk_attrs.is_empty() && tokens.kind(from) == Kind::Ascii40 {
         from = tokens.close(from) + 1;
     }
-    let not_valid = (from..at.end).find(|i| tokens.kind(*i) == Kind::Not && tokens.kind(i + 1) == Kind::Valid);
+    let not_valid =
+        (from..at.end).find(|i| tokens.kind(*i) == Kind::Not && tokens.kind(i + 1) == Kind::Valid);
     match not_valid {
         Some(not) => {
             let (before, after) = (tokens.slice(from, not), tokens.slice(not + 2, at.end));

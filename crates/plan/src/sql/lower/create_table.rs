@@ -6,9 +6,7 @@ use std::ops::Range;
 use pg_query::NodeEnum;
 use pg_query::protobuf::{ColumnDef, ConstrType, Constraint as Node, CreateStmt, RangeVar, TableLikeClause};
 
-use crate::catalog::{
-    Column, Constraint, ConstraintKind, Index, NotNull, Relation, RelationKind, Sequence,
-};
+use crate::catalog::{Column, Constraint, ConstraintKind, Index, NotNull, Relation, RelationKind, Sequence};
 use crate::change::Change;
 use crate::diagnostic::Code;
 use crate::kind::create_table::CreateTable;
@@ -87,10 +85,8 @@ pub(crate) fn temporary(lower: &Lower) -> Refused {
 fn existing_parent(lower: &Lower, parent: &Name, change: CreateTable) -> Refused {
     let mut run = Run::default();
     if let Some(parent) = lower.catalog.relation(parent) {
-        run.locks = vec![crate::plan::LockClaim {
-            relation: parent.name.clone(),
-            mode: LockMode::AccessExclusive,
-        }];
+        run.locks =
+            vec![crate::plan::LockClaim { relation: parent.name.clone(), mode: LockMode::AccessExclusive }];
     }
     run.effects = lower.effects(&[Change::CreateTable(change)]);
     lower.refuse(
@@ -107,7 +103,8 @@ fn inherits(lower: &Lower, parents: &[Name], change: CreateTable) -> Refused {
     run.effects = lower.effects(&[Change::CreateTable(change)]);
     for parent in parents.iter().filter_map(|parent| lower.catalog.relation(parent)) {
         run.locks.extend(tree(lower.catalog, parent, LockMode::ShareUpdateExclusive));
-        run.effects.extend(alter_table::changed(lower.catalog, &parent.name, |parent| parent.inherits = true));
+        run.effects
+            .extend(alter_table::changed(lower.catalog, &parent.name, |parent| parent.inherits = true));
     }
     lower.refuse(
         "create_table",
@@ -397,7 +394,11 @@ impl<'a, 'l> Builder<'a, 'l> {
             valid: true,
             constraint: Some(name.clone()),
             inherited: false,
-            definition: format!("CREATE UNIQUE INDEX {name} ON {} USING btree ({})", self.relation.name, list(&columns)),
+            definition: format!(
+                "CREATE UNIQUE INDEX {name} ON {} USING btree ({})",
+                self.relation.name,
+                list(&columns)
+            ),
         });
         self.relation.constraints.push(Constraint {
             name,
@@ -420,8 +421,7 @@ impl<'a, 'l> Builder<'a, 'l> {
                 }
             }
             let own = is_self(self.lower, var, &self.relation.name);
-            let referenced =
-                if own { &self.relation } else { self.lower.relation("create_table", var)? };
+            let referenced = if own { &self.relation } else { self.lower.relation("create_table", var)? };
             let referenced_name = referenced.name.clone();
             let referenced_columns = referenced_columns(self.lower, node, referenced)?;
             if !own && !self.references.contains(&referenced_name) {
@@ -488,7 +488,8 @@ impl<'a, 'l> Builder<'a, 'l> {
             let mut copy = Column { not_null: None, new_here: true, ..column.clone() };
             copy.generated = copy.generated.filter(|_| with(GENERATED));
             let keep = if copy.generated.is_some() { with(GENERATED) } else { with(DEFAULTS) };
-            copy.default = copy.default.filter(|_| keep && column.generated.is_some() == copy.generated.is_some());
+            copy.default =
+                copy.default.filter(|_| keep && column.generated.is_some() == copy.generated.is_some());
             copy.identity = copy.identity.filter(|_| with(IDENTITY));
             let identity = copy.identity.is_some();
             self.relation.columns.push(copy);

@@ -27,7 +27,11 @@ pub(crate) fn update(lower: &Lower, statement: &UpdateStmt) -> Lowered {
         return Err(lower.refuse(
             "update_table",
             Code::NotYet,
-            format!("{} is a {}: which rows of which tables an UPDATE of it writes is not known", table.name, noun(table.kind)),
+            format!(
+                "{} is a {}: which rows of which tables an UPDATE of it writes is not known",
+                table.name,
+                noun(table.kind)
+            ),
             "write the UPDATE of the table itself",
             run,
         ));
@@ -62,14 +66,8 @@ pub(crate) fn update(lower: &Lower, statement: &UpdateStmt) -> Lowered {
         let start = tokens.at(ast::byte(target.location));
         let end = tokens.element_end(start, clauses.set_end);
         let Some(node) = ast::node(target.val.as_deref()) else { continue };
-        match node {
-            NodeEnum::MultiAssignRef(_) => {
-                beyond.get_or_insert_with(|| "a multi-column assignment".to_owned());
-            }
-            NodeEnum::SetToDefault(_) => {
-                beyond.get_or_insert_with(|| format!("SET {column} = DEFAULT"));
-            }
-            _ => {}
+        if matches!(node, NodeEnum::MultiAssignRef(_)) {
+            beyond.get_or_insert_with(|| "a multi-column assignment".to_owned());
         }
         let equals = tokens.find(start, end, |kind| kind == Kind::Ascii61).unwrap_or(start);
         set.push((column, analyse::expr(tokens, equals + 1..end, node, &scope)));
@@ -81,6 +79,7 @@ pub(crate) fn update(lower: &Lower, statement: &UpdateStmt) -> Lowered {
         clauses.filter.clone().map(|at| analyse::expr(tokens, at, node, &scope))
     });
     Ok(vec![Change::UpdateTable(UpdateTable {
+        sql: lower.sql().to_owned(),
         table: table.name.clone(),
         alias: scope.alias,
         set,
@@ -125,10 +124,7 @@ impl Clauses {
             .as_ref()
             .and_then(|_| at(Kind::Returning, filter.or(from).unwrap_or(start)));
         let end = returning.unwrap_or(end);
-        Self {
-            set_end: from.or(filter).unwrap_or(end),
-            filter: filter.map(|word| word + 1..end),
-        }
+        Self { set_end: from.or(filter).unwrap_or(end), filter: filter.map(|word| word + 1..end) }
     }
 }
 

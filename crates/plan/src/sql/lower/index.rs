@@ -149,9 +149,11 @@ pub(crate) fn drop(lower: &Lower, drop: &DropStmt) -> Lowered {
             })),
             None if drop.missing_ok => {}
             None => {
-                let indexes = lower.catalog.relations.values().flat_map(|relation| {
-                    relation.indexes.iter().map(|index| index.name.to_string())
-                });
+                let indexes = lower
+                    .catalog
+                    .relations
+                    .values()
+                    .flat_map(|relation| relation.indexes.iter().map(|index| index.name.to_string()));
                 let hint = did_you_mean(&name.to_string(), indexes)
                     .unwrap_or_else(|| "correct the name, or check the search_path".to_owned());
                 let reason = format!("index {} does not exist", written(schema.as_ref(), &name));
@@ -172,4 +174,3 @@ pub(crate) fn find(lower: &Lower, schema: Option<&Ident>, name: &Ident) -> Optio
         .map(|schema| Name { schema: schema.clone(), name: name.clone() })
         .find(|name| lower.catalog.index(name).is_some())
 }
-

@@ -113,7 +113,10 @@ pub(crate) fn subcommand(subtype: AlterTableType) -> &'static str {
         At::AtSetAccessMethod => "set_access_method",
         At::AtSetTableSpace => "set_tablespace",
         At::AtSetRelOptions | At::AtResetRelOptions | At::AtReplaceRelOptions => "set_storage_parameters",
-        At::AtEnableTrig | At::AtEnableAlwaysTrig | At::AtEnableReplicaTrig | At::AtEnableTrigAll
+        At::AtEnableTrig
+        | At::AtEnableAlwaysTrig
+        | At::AtEnableReplicaTrig
+        | At::AtEnableTrigAll
         | At::AtEnableTrigUser => "enable_trigger",
         At::AtDisableTrig | At::AtDisableTrigAll | At::AtDisableTrigUser => "disable_trigger",
         At::AtEnableRule | At::AtEnableAlwaysRule | At::AtEnableReplicaRule => "enable_rule",

@@ -41,6 +41,9 @@ mod refused_drop;
 mod rename;
 mod trigger;
 
+#[cfg(test)]
+mod tests;
+
 /// What lowering a statement may look at.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lower<'a> {
@@ -132,6 +135,7 @@ impl<'a> Lower<'a> {
             physical: self.catalog,
             policy: self.policy,
             directives: self.directives,
+            migration: "",
         }
     }
 

@@ -2,8 +2,8 @@
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    AlterTableStmt, DeleteStmt, InsertStmt, MergeStmt, RangeVar, ReindexStmt, SelectStmt, TransactionStmtKind,
-    TruncateStmt,
+    AlterTableStmt, DeleteStmt, InsertStmt, MergeStmt, RangeVar, ReindexStmt, SelectStmt,
+    TransactionStmtKind, TruncateStmt,
 };
 
 use crate::catalog::Relation;
@@ -81,14 +81,24 @@ fn session(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
         NodeEnum::NotifyStmt(_) => no("notify", "it changes no schema", "remove it"),
         NodeEnum::ListenStmt(_) => no("listen", "it changes no schema", "remove it"),
         NodeEnum::UnlistenStmt(_) => no("unlisten", "it changes no schema", "remove it"),
-        NodeEnum::DeclareCursorStmt(_) => no("declare_cursor", "a cursor lives in one transaction", "remove it"),
+        NodeEnum::DeclareCursorStmt(_) => {
+            no("declare_cursor", "a cursor lives in one transaction", "remove it")
+        }
         NodeEnum::ClosePortalStmt(_) => no("close_cursor", "a cursor lives in one transaction", "remove it"),
         NodeEnum::FetchStmt(_) => no("fetch", "a cursor lives in one transaction", "remove it"),
-        NodeEnum::PrepareStmt(_) => no("prepare", "a prepared statement lives in one session", "write the statement itself"),
-        NodeEnum::ExecuteStmt(_) => no("execute", "a prepared statement lives in one session", "write the statement itself"),
-        NodeEnum::DeallocateStmt(_) => no("deallocate", "a prepared statement lives in one session", "remove it"),
+        NodeEnum::PrepareStmt(_) => {
+            no("prepare", "a prepared statement lives in one session", "write the statement itself")
+        }
+        NodeEnum::ExecuteStmt(_) => {
+            no("execute", "a prepared statement lives in one session", "write the statement itself")
+        }
+        NodeEnum::DeallocateStmt(_) => {
+            no("deallocate", "a prepared statement lives in one session", "remove it")
+        }
         NodeEnum::DiscardStmt(_) => no("discard", "it resets one session", "remove it"),
-        NodeEnum::LoadStmt(_) => no("load", "it loads a library into one session", "set session_preload_libraries"),
+        NodeEnum::LoadStmt(_) => {
+            no("load", "it loads a library into one session", "set session_preload_libraries")
+        }
         NodeEnum::ExplainStmt(_) => no("explain", "it changes no schema", "remove it"),
         NodeEnum::CopyStmt(_) => no(
             "copy",
@@ -125,7 +135,9 @@ fn server(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
         NodeEnum::GrantRoleStmt(_) => no("grant_role", "membership of roles", false),
         NodeEnum::AlterSystemStmt(_) => no("alter_system", "the server's configuration", true),
         NodeEnum::CheckPointStmt(_) => no("checkpoint", "a checkpoint", false),
-        NodeEnum::CreateSubscriptionStmt(_) => no("create_subscription", "a subscription with its slot", true),
+        NodeEnum::CreateSubscriptionStmt(_) => {
+            no("create_subscription", "a subscription with its slot", true)
+        }
         NodeEnum::AlterSubscriptionStmt(_) => no("alter_subscription", "a subscription with its slot", true),
         NodeEnum::DropSubscriptionStmt(_) => no("drop_subscription", "a subscription with its slot", true),
         NodeEnum::CreateEventTrigStmt(_) => {
@@ -209,7 +221,9 @@ fn query(lower: &Lower, select: &SelectStmt) -> Refused {
     lower.refuse(
         "select",
         Code::Opaque,
-        format!("a query in a migration is run for what its functions do ({called}), and that cannot be known"),
+        format!(
+            "a query in a migration is run for what its functions do ({called}), and that cannot be known"
+        ),
         "allow it in a file of its own, or run it outside the migration",
         Run::default().unknown("select"),
     )
@@ -274,7 +288,10 @@ fn merge(lower: &Lower, merge: &MergeStmt) -> Refused {
     lower.refuse(
         "merge",
         Code::NotBatchable,
-        format!("MERGE into {} locks every row it writes until it commits, and its batches would not equal it", table.name),
+        format!(
+            "MERGE into {} locks every row it writes until it commits, and its batches would not equal it",
+            table.name
+        ),
         "write an UPDATE of one table, or allow it where it concerns few rows",
         run,
     )
@@ -288,10 +305,8 @@ fn truncate(lower: &Lower, truncate: &TruncateStmt) -> Refused {
             Ok(table) => {
                 run.locks.extend(tree(lower.catalog, table, LockMode::AccessExclusive));
                 for (child, _) in lower.catalog.incoming_foreign_keys(&table.name) {
-                    run.locks.push(LockClaim {
-                        relation: child.name.clone(),
-                        mode: LockMode::AccessExclusive,
-                    });
+                    run.locks
+                        .push(LockClaim { relation: child.name.clone(), mode: LockMode::AccessExclusive });
                 }
             }
             Err(missing) => return missing,
@@ -306,7 +321,11 @@ fn truncate(lower: &Lower, truncate: &TruncateStmt) -> Refused {
     )
 }
 
-fn target<'a>(lower: &Lower<'a>, kind: &'static str, var: Option<&RangeVar>) -> Result<&'a Relation, Refused> {
+fn target<'a>(
+    lower: &Lower<'a>,
+    kind: &'static str,
+    var: Option<&RangeVar>,
+) -> Result<&'a Relation, Refused> {
     match var {
         Some(var) => lower.relation(kind, var),
         None => Err(lower.will_fail(kind, "42601", "no table is named", "name it", None)),
@@ -319,8 +338,7 @@ fn maintenance(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
         NodeEnum::VacuumStmt(vacuum) => {
             let full = ast::option(&vacuum.options, "full").is_some();
             let mut run = Run { alone: true, ..Run::default() };
-            let mode =
-                if full { LockMode::AccessExclusive } else { LockMode::ShareUpdateExclusive };
+            let mode = if full { LockMode::AccessExclusive } else { LockMode::ShareUpdateExclusive };
             for node in ast::each(&vacuum.rels) {
                 if let NodeEnum::VacuumRelation(relation) = node
                     && let Some(var) = &relation.relation
@@ -377,7 +395,10 @@ fn maintenance(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
             lower.refuse(
                 "refresh_materialized_view",
                 Code::NoOnlineForm,
-                format!("REFRESH takes ACCESS EXCLUSIVE on {} for as long as its query runs: readers wait", view.name),
+                format!(
+                    "REFRESH takes ACCESS EXCLUSIVE on {} for as long as its query runs: readers wait",
+                    view.name
+                ),
                 "REFRESH MATERIALIZED VIEW CONCURRENTLY, which needs a unique index on it",
                 run,
             )
@@ -570,4 +591,3 @@ pub(crate) fn alter_index_or_sequence(lower: &Lower, alter: &AlterTableStmt) -> 
         || lower.catalog.sequences.contains_key(&sequence);
     known.then(|| alter_other(lower, alter))
 }
-

@@ -55,7 +55,10 @@ fn refused(lower: &Lower, drop: &DropStmt, kind: &'static str, run: Run) -> Refu
             "it takes ACCESS EXCLUSIVE on the table for a moment, and running code's statements do something else from then on",
             "allow it, if running code can take it: it is one short try under the stall budget",
         ),
-        ObjectType::ObjectSchema | ObjectType::ObjectExtension | ObjectType::ObjectType | ObjectType::ObjectDomain => (
+        ObjectType::ObjectSchema
+        | ObjectType::ObjectExtension
+        | ObjectType::ObjectType
+        | ObjectType::ObjectDomain => (
             "with CASCADE it takes ACCESS EXCLUSIVE on every dependent table and drops columns, and running code that uses it fails from that instant",
             "drop what depends on it first, each by a statement of its own; then allow it",
         ),
@@ -86,7 +89,8 @@ fn object(lower: &Lower, kind: &'static str, drop: &DropStmt, object: &Node) -> 
             on_table(lower, kind, drop, object)?
         }
         ObjectType::ObjectSequence => {
-            let path = catalog.server.search_path.iter().map(|s| Name { schema: s.clone(), name: name.clone() });
+            let path =
+                catalog.server.search_path.iter().map(|s| Name { schema: s.clone(), name: name.clone() });
             let found = match schema {
                 Some(schema) => Some(Name { schema, name: name.clone() }),
                 None => path.into_iter().find(|name| catalog.sequences.contains_key(name)),
@@ -127,12 +131,8 @@ fn object(lower: &Lower, kind: &'static str, drop: &DropStmt, object: &Node) -> 
                 _ => Some(plain.unknown(kind)),
             }
         }
-        ObjectType::ObjectSchema => {
-            catalog.schemas.contains(&name).then(|| plain.unknown(kind))
-        }
-        ObjectType::ObjectExtension => {
-            catalog.extensions.contains(&name).then(|| plain.unknown(kind))
-        }
+        ObjectType::ObjectSchema => catalog.schemas.contains(&name).then(|| plain.unknown(kind)),
+        ObjectType::ObjectExtension => catalog.extensions.contains(&name).then(|| plain.unknown(kind)),
         // Not modelled: whether it exists is not known.
         _ => Some(if cascade { plain.unknown(kind) } else { plain }),
     })

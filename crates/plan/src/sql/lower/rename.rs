@@ -83,7 +83,10 @@ fn refused(lower: &Lower, statement: &RenameStmt) -> Option<Refused> {
                 run,
             )
         }
-        ObjectType::ObjectTable | ObjectType::ObjectView | ObjectType::ObjectMatview | ObjectType::ObjectForeignTable => {
+        ObjectType::ObjectTable
+        | ObjectType::ObjectView
+        | ObjectType::ObjectMatview
+        | ObjectType::ObjectForeignTable => {
             let effects = relation(lower.catalog, &table.name, &table.name.sibling(new.clone()));
             lower.refuse(
                 kind,
@@ -190,9 +193,11 @@ pub(crate) fn column(catalog: &Catalog, table: &Name, old: &Ident, new: &Ident) 
         }
     };
     let mut effects = Vec::new();
-    for claim in catalog.relation(table).map(|t| {
-        crate::sql::lower::tree(catalog, t, crate::pg::lock::LockMode::AccessExclusive)
-    }).unwrap_or_default() {
+    for claim in catalog
+        .relation(table)
+        .map(|t| crate::sql::lower::tree(catalog, t, crate::pg::lock::LockMode::AccessExclusive))
+        .unwrap_or_default()
+    {
         effects.extend(changed(catalog, &claim.relation, |relation| {
             relation.columns.iter_mut().for_each(|column| rename(&mut column.name));
             for constraint in &mut relation.constraints {
