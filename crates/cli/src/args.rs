@@ -15,7 +15,7 @@ use crate::{cmd, config};
 ///
 /// The usual way: `new` a migration, write SQL, read the `plan`, `expand`, deploy your code, `contract`.
 #[derive(Debug, Parser)]
-#[command(name = "concertina", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "concertina", version, max_term_width = 100)]
 pub struct Args {
     /// Flags of every command.
     #[command(flatten)]
@@ -37,11 +37,18 @@ pub struct Global {
     pub database: Option<config::Secret>,
 
     /// Configuration file; otherwise the nearest concertina.toml in this directory or above.
-    #[arg(long, global = true, value_name = "FILE", env = "CONCERTINA_CONFIG")]
+    #[arg(long, global = true, value_name = "FILE", env = "CONCERTINA_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
 
     /// Folder with the migration files.
-    #[arg(long, short = 'm', global = true, value_name = "DIR", env = "CONCERTINA_MIGRATIONS")]
+    #[arg(
+        long,
+        short = 'm',
+        global = true,
+        value_name = "DIR",
+        env = "CONCERTINA_MIGRATIONS",
+        hide_env_values = true
+    )]
     pub migrations: Option<PathBuf>,
 
     /// What stdout carries: text for people, or one JSON document for programs.

@@ -20,7 +20,7 @@ pub struct Failure {
     /// Rows that violate a constraint: a few of them.
     pub rows: Vec<String>,
     /// Why statements were refused.
-    pub refusal: Option<Refusal>,
+    pub refusal: Option<Box<Refusal>>,
 }
 
 /// Refused statements, with the text they stand in.
@@ -81,7 +81,7 @@ impl From<Error> for Failure {
             },
             Error::Privilege { .. } => Self::new(ExitCode::Privilege, message).hint("Then run the same command again."),
             Error::Refused { migration, diagnostics, text } => Self {
-                refusal: Some(Refusal { origin: migration.clone(), migration, text, diagnostics }),
+                refusal: Some(Box::new(Refusal { origin: migration.clone(), migration, text, diagnostics })),
                 ..Self::new(ExitCode::Refused, message).hint("Nothing of this migration was run.")
             },
             Error::File { .. } => Self::new(ExitCode::File, message),

@@ -27,6 +27,7 @@ pub mod render;
 pub mod wire;
 
 pub use exit_code::ExitCode;
+use failure::Failure;
 
 /// Runs the command line to its end, and prints everything there is to print.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -41,10 +42,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     args.global.color.apply();
     init_tracing(args.global.verbose);
     let format = args.global.format;
-    let result = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(cmd::run(args)),
-        Err(error) => Err(failure::Failure::unexpected(format!("cannot start: {error}"))),
-    };
+    // The panic's own message was printed by then; what is left to say is what any error says.
+    let result = std::panic::catch_unwind(|| start(args)).unwrap_or_else(|_| {
+        Err(Failure::unexpected("this is a defect of Concertina")
+            .hint("Please report it with the lines above. Running the same command again is safe."))
+    });
     match result {
         Ok(code) => code,
         Err(failure) => {
@@ -52,6 +54,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             failure.code
         }
     }
+}
+
+fn start(args: args::Args) -> Result<ExitCode, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::unexpected(format!("cannot start: {error}")))?
+        .block_on(cmd::run(args))
 }
 
 /// Events of the libraries, for finding out what went wrong; `CONCERTINA_LOG` takes a filter as `RUST_LOG` does.

@@ -172,7 +172,7 @@ fn print(session: &Session, planned: Planned) -> ExitCode {
     {
         let count = render::plural(refusal.diagnostics.len(), "statement");
         let failure = Failure {
-            refusal: Some(refusal.clone()),
+            refusal: Some(Box::new(refusal.clone())),
             ..Failure::new(code, format!("{} cannot be planned: {count} refused", refusal.migration))
         };
         let failure = match not_planned.as_slice() {

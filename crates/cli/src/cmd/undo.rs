@@ -17,11 +17,9 @@ pub struct Undo {
 impl Undo {
     pub(crate) async fn run(self, session: &Session) -> Result<(), Failure> {
         let folder = session.folder()?;
-        let only = match &self.migration {
-            // The file may be gone; the ledger still knows the name and how to undo it.
-            Some(wanted) => Some(folder.find(wanted).map_or(wanted.as_str(), |file| file.name.as_str())),
-            None => None,
-        };
+        // The file may be gone; the ledger still knows the name and how to undo it.
+        let known = |wanted| folder.find(wanted).map_or(wanted, |file| file.name.as_str());
+        let only = self.migration.as_deref().map(known);
         let engine = session.engine().await?;
         let outcome = engine.undo(only).await?;
         let statuses = engine.status(&folder.files).await?;

@@ -124,8 +124,8 @@ mod tests {
 
     #[test]
     fn impossible_spans_are_drawn_somewhere() {
-        for span in [0..999, 500..600, 9..10, 5..2] {
-            let drawn = diagnostics(&refusal("SELECT 'ü';", span));
+        for (start, end) in [(0, 999), (500, 600), (9, 10), (5, 2)] {
+            let drawn = diagnostics(&refusal("SELECT 'ü';", start..end));
             assert!(drawn.contains("VACUUM FULL rewrites"));
         }
     }

@@ -38,7 +38,7 @@ impl From<&Failure> for ErrorDocument {
             hint: failure.hint.clone(),
             sqlstate: failure.sqlstate.clone(),
             rows: failure.rows.clone(),
-            refused: failure.refusal.as_ref().map(RefusedMigration::from),
+            refused: failure.refusal.as_deref().map(RefusedMigration::from),
         }
     }
 }
