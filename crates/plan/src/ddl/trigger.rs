@@ -4,14 +4,30 @@ use crate::sql::ident::{Ident, Name, list};
 
 /// A trigger function whose `search_path` is pinned, so that it means the same whoever writes.
 pub(crate) fn create_function(name: &Name, search_path: &[Ident], body: &str) -> String {
-    let mut quote = "$concertina$".to_owned();
-    while body.contains(&quote) {
-        quote.insert_str(quote.len() - 1, "_");
-    }
+    let quote = quote(body);
     format!(
         "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SET search_path = {} AS {quote}\n{body}\n{quote}",
         pinned(search_path)
     )
+}
+
+/// A trigger function that runs with its owner's rights, sees PostgreSQL's own objects only and names all others in full.
+pub(crate) fn create_definer_function(name: &Name, body: &str) -> String {
+    let quote = quote(body);
+    format!(
+        "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = {} AS \
+         {quote}\n{body}\n{quote}",
+        pinned(&[])
+    )
+}
+
+/// A dollar quote that does not occur in the text.
+pub(crate) fn quote(body: &str) -> String {
+    let mut quote = "$concertina$".to_owned();
+    while body.contains(&quote) {
+        quote.insert_str(quote.len() - 1, "_");
+    }
+    quote
 }
 
 /// `DROP FUNCTION`

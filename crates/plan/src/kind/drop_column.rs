@@ -1,13 +1,22 @@
 //! DROP COLUMN: relax, soak, archive, drop.
+//!
+//! Old code reads and writes the column until contract; new code, which does not know it, writes rows beside it. At
+//! contract the column is copied into an archive that a trigger holds true, the copy is proven, and the column goes.
 
-use crate::catalog::{Column, Constraint, ConstraintKind, Dependent, Relation};
-use crate::diagnostic::Refusal;
-use crate::effect::Effect;
-use crate::kind::shared::tree;
+use crate::catalog::{
+    Column, Constraint, ConstraintKind, Dependent, DependentKind, Index, Relation, RelationKind, TypeKind,
+};
+use crate::ddl;
+use crate::diagnostic::{Code, Refusal};
+use crate::effect::{Effect, fold};
+use crate::kind::drop_not_null::DropNotNull;
+use crate::kind::shared::again::dropped_with;
+use crate::kind::shared::archive::{self, Archive};
 use crate::kind::shared::will_fail::{self, WillFail};
+use crate::kind::shared::{alter, index, not_null, tree};
 use crate::kind::{Ctx, Kind, Online};
 use crate::pg::lock::LockMode;
-use crate::plan::{Facts, LockClaim};
+use crate::plan::{Facts, LockClaim, Need, Phase, Probe, Step, Undo};
 use crate::sql::ident::{Ident, Name};
 
 /// See the module.
@@ -46,8 +55,45 @@ impl Kind for DropColumn {
         }
     }
 
-    fn online(&self, _ctx: &Ctx) -> Result<Online, Refusal> {
-        todo!()
+    fn online(&self, ctx: &Ctx) -> Result<Online, Refusal> {
+        let Some((table, column)) = self.existing(ctx)? else { return Ok(Online::default()) };
+        if table.new_here {
+            return Ok(Online { steps: vec![self.at_once(ctx)], notices: Vec::new() });
+        }
+        self.refuse(ctx, table)?;
+        let mut online = self.relax(ctx, column)?;
+        let archive = match &ctx.directives.irreversible {
+            Some(_) => None,
+            None => Some(self.archive(ctx, table, column)?),
+        };
+        online.steps.extend(archive.iter().flat_map(|archive| archive.steps(ctx)));
+        let (drops, notices) = self.indexes(ctx, table);
+        online.notices.extend(notices);
+        online.notices.extend(
+            self.facts(ctx).breaks.into_iter().map(|felt| (Code::Breaks, format!("at contract: {felt}"))),
+        );
+        let last = self.last(ctx, table, column, archive.as_ref(), &drops);
+        match &last.undo {
+            Undo::Steps { loses: Some(loses), .. } => {
+                online.notices.push((
+                    Code::UndoLoses,
+                    format!(
+                        "after contract, undo brings {} of {} back, but {loses}",
+                        self.column, self.table
+                    ),
+                ));
+            }
+            Undo::Impossible { why } => {
+                online.notices.push((
+                    Code::UndoLoses,
+                    format!("after contract, nothing brings {} of {} back: {why}", self.column, self.table),
+                ));
+            }
+            Undo::Steps { .. } | Undo::Nothing => {}
+        }
+        online.steps.extend(drops);
+        online.steps.push(last);
+        Ok(online)
     }
 
     fn effects(&self, ctx: &Ctx) -> Vec<Effect> {
@@ -61,6 +107,247 @@ impl Kind for DropColumn {
 }
 
 impl DropColumn {
+    /// The table and column; `None` where IF EXISTS finds nothing. What depends on the column is told in full.
+    fn existing<'a>(&self, ctx: &Ctx<'a>) -> Result<Option<(&'a Relation, &'a Column)>, Refusal> {
+        let dependents: Vec<&str> =
+            self.dependents(ctx, false).iter().map(|dependent| dependent.description.as_str()).collect();
+        if !dependents.is_empty() {
+            let cascade = if self.cascade { "CASCADE would drop" } else { "it would fail because of" };
+            return Err(Refusal::new(
+                Code::HasDependents,
+                format!(
+                    "{cascade} what depends on {} of {}: {}",
+                    self.column,
+                    self.table,
+                    dependents.join(", ")
+                ),
+                "change or drop what depends on it first, in statements of its own, and leave CASCADE out",
+            ));
+        }
+        if let Some((child, key)) = self.incoming(ctx).first() {
+            return Err(Refusal::new(
+                Code::NotYet,
+                format!(
+                    "foreign key {} of {} refers to {} of {}",
+                    key.name, child.name, self.column, self.table
+                ),
+                "drop the foreign key first",
+            ));
+        }
+        Ok(self.check(ctx)?)
+    }
+
+    /// What is not planned yet.
+    fn refuse(&self, ctx: &Ctx, table: &Relation) -> Result<(), Refusal> {
+        alter::planned(table)?;
+        if table.primary_key().is_some_and(|key| key.columns.contains(&self.column)) {
+            return Err(Refusal::new(
+                Code::NotYet,
+                format!("{} belongs to the primary key of {}", self.column, self.table),
+                "give the table another primary key first, or `allow not-yet` to drop it as written",
+            ));
+        }
+        if ctx.directives.irreversible.is_some() {
+            return Ok(());
+        }
+        let Some(column) = table.column(&self.column) else { return Ok(()) };
+        let owner = (self.table.clone(), self.column.clone());
+        let what = if column.generated.is_some() {
+            "a generated column, which no undo computes anew without rewriting the table"
+        } else if column.identity.is_some()
+            || ctx.logical.sequences.values().any(|sequence| sequence.owned_by.as_ref() == Some(&owner))
+        {
+            "a column with a sequence of its own, which would go with it"
+        } else if self.constrained_domain(ctx, column) {
+            "of a domain with constraints, which no undo adds again without rewriting the table"
+        } else {
+            return Ok(());
+        };
+        Err(Refusal::new(
+            Code::NotYet,
+            format!("{} of {} is {what}", self.column, self.table),
+            "write `-- concertina:irreversible reason: …` above it to drop it without an archive",
+        ))
+    }
+
+    fn constrained_domain(&self, ctx: &Ctx, column: &Column) -> bool {
+        let base = column.data_type.trim_end_matches("[]");
+        ctx.logical.types.values().any(|t| {
+            matches!(t.kind, TypeKind::Domain { constrained: true, .. })
+                && (t.name.to_string() == base || t.name.name.to_string() == base)
+        })
+    }
+
+    /// On a table that nobody uses yet.
+    fn at_once(&self, ctx: &Ctx) -> Step {
+        let mut step = Step::transaction(
+            Phase::Expand,
+            format!("Drop column {} of {}", self.column, self.table),
+            "the table is new: nobody uses it yet",
+            vec![ddl::column::drop(&self.table, &self.column)],
+        )
+        .probe(self.probe())
+        .requires(Need::Column(self.table.clone(), self.column.clone()));
+        step.locks = self.facts(ctx).locks;
+        step.provides = self.effects(ctx);
+        step
+    }
+
+    /// New code may leave the column out only if it may be NULL or has a default.
+    fn relax(&self, ctx: &Ctx, column: &Column) -> Result<Online, Refusal> {
+        let needed = column.not_null.is_some()
+            && column.default.is_none()
+            && column.identity.is_none()
+            && column.generated.is_none();
+        if !needed {
+            return Ok(Online::default());
+        }
+        let relax = DropNotNull { table: self.table.clone(), column: self.column.clone() };
+        let mut online = relax.online(ctx)?;
+        for step in &mut online.steps {
+            "new code, which does not know the column, may leave it out".clone_into(&mut step.why);
+        }
+        Ok(online)
+    }
+
+    fn archive<'t>(
+        &self,
+        ctx: &Ctx,
+        table: &'t Relation,
+        column: &'t Column,
+    ) -> Result<Archive<'t>, Refusal> {
+        // The key must be there when the archive is made, and still when it is read.
+        let now = ctx.physical.relation(&self.table).map(Relation::row_keys).unwrap_or_default();
+        let key = table.row_keys().into_iter().find(|key| !key.contains(&self.column) && now.contains(key));
+        match key {
+            Some(key) => Ok(Archive::new(ctx, table, column, key)),
+            None => Err(Refusal::new(
+                Code::NoRowKey,
+                format!("{} has no unique NOT NULL key to archive column {} by", self.table, self.column),
+                "add one, or write `-- concertina:irreversible reason: …` above it to drop it without an archive",
+            )),
+        }
+    }
+
+    /// Indexes that would go with the column are dropped first, beside reads and writes; each step's undo builds its index
+    /// again. Those of partitioned tables and behind constraints go with the column.
+    fn indexes(&self, ctx: &Ctx, table: &Relation) -> (Vec<Step>, Vec<(Code, String)>) {
+        let mut steps = Vec::new();
+        let mut notices = Vec::new();
+        for relation in ctx.logical.tree(&table.name) {
+            for index in relation.indexes.iter().filter(|index| index.uses.contains(&self.column)) {
+                if !index.inherited && (index.unique || index.uses.len() > 1) {
+                    let also =
+                        if index.unique { "it keeps rows unique" } else { "it also serves other columns" };
+                    notices.push((
+                        Code::Announce,
+                        format!(
+                            "index {} of {} goes with column {}: {also}",
+                            index.name, relation.name, self.column
+                        ),
+                    ));
+                }
+                if self.drops(relation, index) {
+                    let why = "it would go with the column, under the strong lock";
+                    let mut step = index::drop(ctx.physical, &relation.name, index, Phase::Contract, why);
+                    let why = "it went with the column";
+                    let mut again = index::build(ctx.physical, &relation.name, index, Phase::Contract, why);
+                    again.undo = Undo::Nothing;
+                    let known = index.valid && ddl::index::body(&relation.name, index).is_some();
+                    step.undo =
+                        if known { Undo::Steps { steps: vec![again], loses: None } } else { Undo::Nothing };
+                    steps.push(step);
+                }
+            }
+        }
+        (steps, notices)
+    }
+
+    fn drops(&self, relation: &Relation, index: &Index) -> bool {
+        relation.kind == RelationKind::Table && !index.inherited && index.constraint.is_none()
+    }
+
+    /// The drop itself, with the archive's trigger, and what brings everything back.
+    fn last(
+        &self,
+        ctx: &Ctx,
+        table: &Relation,
+        column: &Column,
+        archive: Option<&Archive>,
+        drops: &[Step],
+    ) -> Step {
+        let mut sql = archive.map(Archive::removal).unwrap_or_default();
+        sql.push(ddl::column::drop(&self.table, &self.column));
+        let why = match archive {
+            Some(archive) => format!("its values are in {}", archive.name()),
+            None => "nothing is kept, as `irreversible` says".to_owned(),
+        };
+        let before: Vec<&Effect> = drops.iter().flat_map(|step| &step.provides).collect();
+        let dropped = |name: &Name| {
+            before.iter().any(|effect| {
+                matches!(effect, Effect::IndexGone { table, index } if table.sibling(index.clone()) == *name)
+            })
+        };
+        let mut step = Step::transaction(
+            Phase::Contract,
+            format!("Drop column {} of {}", self.column, self.table),
+            why,
+            sql,
+        )
+        .locks(self.locks(ctx, table).into_iter().filter(|lock| !dropped(&lock.relation)))
+        .probe(self.probe())
+        .requires(Need::Column(self.table.clone(), self.column.clone()))
+        .destroys();
+        step.provides.extend(archive.map(Archive::trigger_gone));
+        step.provides.extend(self.effects(ctx));
+        step.undo = match archive {
+            Some(archive) => self.undo(ctx, table, column, archive),
+            None => Undo::Impossible {
+                why: ctx.directives.irreversible.clone().unwrap_or_else(|| "nothing was kept".to_owned()),
+            },
+        };
+        step
+    }
+
+    fn undo(&self, ctx: &Ctx, table: &Relation, column: &Column, archive: &Archive) -> Undo {
+        let mut steps = archive.bring_back(ctx);
+        let mut loses =
+            vec!["as the last column, without comments, grants and statistics targets".to_owned()];
+        // What the steps meet: the column is back, nullable.
+        let back = Column { not_null: None, ..column.clone() };
+        let met = fold(
+            ctx.physical,
+            &[
+                Effect::ColumnGone { table: self.table.clone(), column: self.column.clone() },
+                Effect::Column { table: self.table.clone(), column: back },
+            ],
+        );
+        match &column.default {
+            Some(default) if column.not_null.is_some() => {
+                steps.extend(archive.fill_default(ctx, default));
+                if !archive::is_literal(default) {
+                    loses.push("rows written after contract get their default as of the undo".to_owned());
+                }
+                steps.extend(not_null::steps(&met, &self.table, &self.column, Phase::Contract));
+            }
+            _ => loses.push("rows written after contract get NULL".to_owned()),
+        }
+        let (again, lost) = dropped_with(ctx, table, &self.column);
+        steps.extend(again);
+        loses.extend(lost);
+        let statistics =
+            self.dependents(ctx, true).into_iter().filter(|d| d.kind == DependentKind::Statistics);
+        loses.extend(statistics.map(|dependent| format!("{} is gone", dependent.description)));
+        for step in &mut steps {
+            step.undo = Undo::Nothing;
+        }
+        Undo::Steps { steps, loses: Some(loses.join("; ")) }
+    }
+
+    fn probe(&self) -> Probe {
+        Probe::Column { table: self.table.clone(), column: self.column.clone(), exists: false }
+    }
+
     /// Every lock of the bare DROP COLUMN: the table and its partitions, tables at the other end of foreign keys that go
     /// with the column, and the indexes and sequences that go.
     fn locks(&self, ctx: &Ctx, table: &Relation) -> Vec<LockClaim> {
@@ -138,7 +425,7 @@ impl DropColumn {
             }
         }
         if !self.cascade
-            && let Some(dependent) = self.dependents(table).next()
+            && let Some(dependent) = self.dependents(ctx, false).first()
         {
             return Err(WillFail::new(
                 "2BP01",
@@ -149,9 +436,10 @@ impl DropColumn {
         Ok(Some((table, column)))
     }
 
-    /// What does not vanish with the column by itself.
-    fn dependents<'t>(&self, table: &'t Relation) -> impl Iterator<Item = &'t Dependent> {
-        let column = self.column.clone();
-        table.dependents.iter().filter(move |d| !d.automatic && d.column.as_ref() == Some(&column))
+    /// What depends on the column, of the table or of a partition.
+    fn dependents<'a>(&self, ctx: &Ctx<'a>, automatic: bool) -> Vec<&'a Dependent> {
+        let tree = ctx.logical.tree(&self.table);
+        let all = tree.into_iter().flat_map(|relation| &relation.dependents);
+        all.filter(|d| d.automatic == automatic && d.column.as_ref() == Some(&self.column)).collect()
     }
 }

@@ -1,6 +1,8 @@
 //! Mechanisms that two or more kinds use.
 
+pub(crate) mod again;
 pub(crate) mod alter;
+pub(crate) mod archive;
 pub(crate) mod batch;
 pub(crate) mod index;
 pub(crate) mod not_null;

@@ -1,0 +1,245 @@
+//! The archive of a column that is dropped: a copy by key, held true by a trigger until the column goes, and what brings
+//! it back.
+
+use crate::catalog::{Catalog, Column, Relation, RelationKind, Trigger, TriggerEvent};
+use crate::ddl;
+use crate::effect::Effect;
+use crate::kind::Ctx;
+use crate::kind::shared::batch::{self, Rows};
+use crate::kind::shared::{tighten, tree};
+use crate::pg::lock::LockMode;
+use crate::plan::{Need, Phase, Probe, Step, Undo, Walk, Write};
+use crate::sql::constant::{self, Constant};
+use crate::sql::ident::{Ident, Name};
+
+/// Where a column of a table goes. Everything is named from the migration and the column, so that two archives never meet.
+#[derive(Clone, Debug)]
+pub(crate) struct Archive<'a> {
+    table: &'a Relation,
+    column: &'a Column,
+    key: Vec<Ident>,
+    name: Name,
+    function: Name,
+    trigger: Ident,
+}
+
+impl<'a> Archive<'a> {
+    /// Plans it. `key` identifies the table's rows until the column has been dropped.
+    pub(crate) fn new(ctx: &Ctx, table: &'a Relation, column: &'a Column, key: Vec<Ident>) -> Self {
+        let head = format!("{}_{}", table.name.name.as_str(), column.name.as_str());
+        let content = format!("archive {} {}.{}", ctx.migration, table.name, column.name);
+        Self {
+            table,
+            column,
+            key,
+            name: Name { schema: "concertina_archive".into(), name: Ident::generated(&head, &content) },
+            function: Name {
+                schema: "concertina".into(),
+                name: Ident::generated(&format!("archive_{head}"), &content),
+            },
+            // Last in order; AFTER triggers see the row as it was stored anyway.
+            trigger: Ident::generated(&format!("~concertina_archive_{}", column.name.as_str()), &content),
+        }
+    }
+
+    /// The table that holds it.
+    pub(crate) fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Archive and trigger, the copy, and the proof that nothing is missing.
+    pub(crate) fn steps(&self, ctx: &Ctx) -> Vec<Step> {
+        let mut steps = vec![self.install(ctx)];
+        steps.extend(self.copy(ctx));
+        steps.push(self.proof());
+        steps
+    }
+
+    fn install(&self, ctx: &Ctx) -> Step {
+        let table = &self.table.name;
+        let mut sql = ddl::archive::create(&self.name, table, &self.key, &self.column.name);
+        sql.extend(ddl::archive::create_function(&self.function, &self.name, &self.key, &self.column.name));
+        sql.push(ddl::archive::create_trigger(&self.trigger, table, &self.function));
+        let mut gone = self.removal();
+        gone.push(ddl::archive::drop(&self.name));
+        let undo = Step::transaction(
+            Phase::Contract,
+            format!("Remove the archive of column {} of {table}", self.column.name),
+            "the column is there: the archive is not needed",
+            gone,
+        )
+        .locks(tree::locks(ctx.physical, table, LockMode::AccessExclusive))
+        .probe(self.probe(false))
+        .provides(self.trigger_gone());
+        let mut step = Step::transaction(
+            Phase::Contract,
+            format!("Begin to archive column {} of {table}", self.column.name),
+            "from here on a trigger brings every write of the column into the archive as well",
+            sql,
+        )
+        .locks(tree::locks(ctx.physical, table, LockMode::ShareRowExclusive))
+        .probe(self.probe(true))
+        .undone_by(vec![undo])
+        .requires(Need::Column(table.clone(), self.column.name.clone()))
+        .provides(Effect::Trigger { table: table.clone(), trigger: self.trigger() });
+        for column in &self.key {
+            step = step.requires(Need::Column(table.clone(), column.clone()));
+        }
+        step
+    }
+
+    fn copy(&self, ctx: &Ctx) -> Vec<Step> {
+        let columns = self.key.iter().chain([&self.column.name]).cloned().collect();
+        let rows = Rows {
+            title: format!("Archive column {} of {}", self.column.name, self.table.name),
+            why: "undo brings the values back from there".to_owned(),
+            write: Write::Copy { into: self.name.clone(), columns },
+            walk: Walk::Key { columns: self.key.clone(), row_set: None },
+            fire_triggers: false,
+            undo: Undo::Nothing,
+        };
+        self.at_contract(ctx.physical, &rows)
+    }
+
+    fn proof(&self) -> Step {
+        let only = if self.table.kind == RelationKind::PartitionedTable { "" } else { "ONLY " };
+        let from = format!("{only}{}", self.table.name);
+        let query = ddl::archive::differing(&self.name, &from, &self.key, &self.column.name);
+        let violation =
+            format!("rows of {} whose {} the archive does not hold", self.table.name, self.column.name);
+        let mut step = tighten::proof(&self.table.name, "the archive", query, violation);
+        step.phase = Phase::Contract;
+        step.title =
+            format!("Prove that the archive holds column {} of {}", self.column.name, self.table.name);
+        "every value is compared before anything is dropped".clone_into(&mut step.why);
+        step
+    }
+
+    /// Statements that remove the trigger and its function.
+    pub(crate) fn removal(&self) -> Vec<String> {
+        vec![
+            ddl::trigger::drop_trigger(&self.trigger, &self.table.name),
+            ddl::trigger::drop_function(&self.function),
+        ]
+    }
+
+    /// What [`Archive::removal`] does to the catalog.
+    pub(crate) fn trigger_gone(&self) -> Effect {
+        Effect::TriggerGone { table: self.table.name.clone(), trigger: self.trigger.clone() }
+    }
+
+    /// Brings the dropped column back with its values; nullable, and with its default for new rows. Rows written in the
+    /// meantime have NULL in it.
+    pub(crate) fn bring_back(&self, ctx: &Ctx) -> Vec<Step> {
+        let (table, column) = (&self.table.name, &self.column.name);
+        let mut sql = vec![if plain(&self.column.data_type) {
+            ddl::column::add(table, column, &self.column.data_type)
+        } else {
+            ddl::archive::add_column_like(table, column, &self.name)
+        }];
+        sql.extend(self.column.default.iter().map(|d| ddl::column::set_default(table, column, d)));
+        let back = Column { not_null: None, new_here: false, ..self.column.clone() };
+        let mut steps = vec![
+            Step::transaction(
+                Phase::Contract,
+                format!("Add column {column} to {table} again"),
+                "empty at first: nothing is rewritten",
+                sql,
+            )
+            .locks(tree::locks(ctx.physical, table, LockMode::AccessExclusive))
+            .probe(Probe::Column { table: table.clone(), column: column.clone(), exists: true })
+            .provides(Effect::Column { table: table.clone(), column: back }),
+        ];
+        let restore = Rows {
+            title: format!("Bring back column {column} of {table}"),
+            why: "from the archive, row by row".to_owned(),
+            write: Write::Restore { from: self.name.clone(), key: self.key.clone(), column: column.clone() },
+            walk: Walk::Key { columns: self.key.clone(), row_set: None },
+            fire_triggers: false,
+            undo: Undo::Nothing,
+        };
+        steps.extend(self.at_contract(ctx.physical, &restore));
+        steps
+    }
+
+    /// Gives rows that were written while the column was away its default.
+    pub(crate) fn fill_default(&self, ctx: &Ctx, default: &str) -> Vec<Step> {
+        let (table, column) = (&self.table.name, &self.column.name);
+        let alias = Ident::new("concertina_row");
+        let fill = Rows {
+            title: format!("Give new rows of {table} the default of column {column}"),
+            why: "they were written while the column was away".to_owned(),
+            write: Write::Update {
+                alias: alias.clone(),
+                set: vec![(column.clone(), default.to_owned())],
+                pending: format!("{alias}.{column} IS NULL"),
+            },
+            walk: Walk::Key { columns: self.key.clone(), row_set: None },
+            fire_triggers: false,
+            undo: Undo::Nothing,
+        };
+        self.at_contract(ctx.physical, &fill)
+    }
+
+    fn at_contract(&self, catalog: &Catalog, rows: &Rows) -> Vec<Step> {
+        let mut steps = batch::steps(catalog, &self.table.name, rows);
+        for step in &mut steps {
+            step.phase = Phase::Contract;
+        }
+        steps
+    }
+
+    fn trigger(&self) -> Trigger {
+        Trigger {
+            name: self.trigger.clone(),
+            row: true,
+            before: false,
+            on: vec![TriggerEvent::Insert, TriggerEvent::Update, TriggerEvent::Delete],
+            update_of: Vec::new(),
+            transition_table: false,
+            enabled: true,
+            definition: ddl::archive::create_trigger(&self.trigger, &self.table.name, &self.function),
+        }
+    }
+
+    fn probe(&self, exists: bool) -> Probe {
+        Probe::Trigger { table: self.table.name.clone(), name: self.trigger.clone(), exists }
+    }
+}
+
+/// A type of PostgreSQL's own that has no collation.
+fn plain(data_type: &str) -> bool {
+    const TYPES: &[&str] = &[
+        "bigint",
+        "boolean",
+        "bytea",
+        "cidr",
+        "date",
+        "double precision",
+        "inet",
+        "integer",
+        "interval",
+        "json",
+        "jsonb",
+        "macaddr",
+        "money",
+        "numeric",
+        "real",
+        "smallint",
+        "time",
+        "timestamp",
+        "uuid",
+    ];
+    let base = data_type.split(['(', '[']).next().unwrap_or_default();
+    let base = ["with time zone", "without time zone"]
+        .iter()
+        .find_map(|zone| base.strip_suffix(zone))
+        .unwrap_or(base)
+        .trim();
+    TYPES.binary_search(&base).is_ok()
+}
+
+/// A default that is the same for every row, and so for the rows written while the column was away.
+pub(crate) fn is_literal(default: &str) -> bool {
+    constant::read(default) == Constant::Value
+}
