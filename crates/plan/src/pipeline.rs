@@ -106,17 +106,48 @@ impl Planner<'_> {
         }
         match &statement.changes {
             Ok(changes) => {
+                let mut idle: Vec<Code> = statement.directives.allow.iter().map(|(code, _)| *code).collect();
+                idle.retain(|code| !statement.directives.used.contains(code));
                 for change in changes {
+                    idle.retain(|code| !self.needs(statement, change, *code));
                     kinds.push(change.kind().name().to_owned());
                     merge(&mut facts, self.change(index, statement, change));
                 }
+                self.diagnostics.extend(idle.into_iter().map(|code| Diagnostic {
+                    code: Code::Directive,
+                    span: statement.span.clone(),
+                    message: format!("allow {code} is unused: nothing here is refused as {code}"),
+                    help: "remove it".to_owned(),
+                    kind: None,
+                }));
             }
+            Err(diagnostic) if self.blind && diagnostic.code == Code::WillFail => {}
             Err(diagnostic) => {
                 self.diagnostics.push(diagnostic.clone());
                 self.blind = true;
             }
         }
         self.written.push(Written { line: statement.line, sql: statement.sql.clone(), kinds, facts });
+    }
+
+    /// Whether a change is planned otherwise, or refused, without `allow` of this code.
+    fn needs(&self, statement: &Statement, change: &Change, code: Code) -> bool {
+        let mut without = statement.directives.clone();
+        without.allow.retain(|(allowed, _)| *allowed != code);
+        let online = |directives| {
+            change.kind().online(&Ctx {
+                logical: &self.logical,
+                physical: &self.physical,
+                policy: self.policy,
+                directives,
+                migration: self.migration,
+            })
+        };
+        match (online(&statement.directives), online(&without)) {
+            (Ok(with), Ok(without)) => with.steps != without.steps || with.notices != without.notices,
+            (Err(with), Err(without)) => with != without || with.code == code,
+            _ => true,
+        }
     }
 
     fn change(&mut self, index: usize, statement: &Statement, change: &Change) -> Facts {

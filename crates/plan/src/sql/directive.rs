@@ -17,6 +17,9 @@ pub struct Directives {
     pub enforce_now: Option<String>,
     /// `irreversible reason: TEXT`: no archive, no undo.
     pub irreversible: Option<String>,
+    /// Codes of [`Directives::allow`] that were needed while lowering already.
+    #[serde(skip)]
+    pub used: Vec<Code>,
 }
 
 impl Directives {

@@ -5,7 +5,7 @@ use crate::change::Statement;
 use crate::diagnostic::Diagnostic;
 use crate::effect::fold;
 use crate::policy::Policy;
-use crate::sql::directive::Directives;
+use crate::sql::analyse::Scope;
 use crate::sql::lower::Lower;
 
 pub mod directive;
@@ -15,6 +15,7 @@ pub mod ident;
 mod analyse;
 mod ast;
 pub(crate) mod constant;
+mod directive_lines;
 pub(crate) mod index_text;
 mod lower;
 pub(crate) mod names;
@@ -34,13 +35,27 @@ pub fn read(text: &str, logical: &Catalog, policy: &Policy) -> Result<Vec<Statem
     let prepared = parse::prepare(text);
     parse::deep(|| {
         let (statements, tokens) = parse::parse(&prepared).map_err(|diagnostic| vec![diagnostic])?;
+        let lines = directive_lines::bind(&tokens, &statements)?;
         let mut catalog = logical.clone();
         let mut read = Vec::with_capacity(statements.len());
-        for statement in &statements {
-            let directives = Directives::default();
+        let mut errors = Vec::new();
+        for (statement, lines) in statements.iter().zip(lines) {
+            let table = lower::table(&catalog, &statement.node);
+            let scope = table.map(|table| Scope::table(&catalog, Some(table), &table.name.name));
+            let mut directives = match directive_lines::parse(&lines, scope.as_ref()) {
+                Ok(directives) => directives,
+                Err(more) => {
+                    errors.extend(more);
+                    continue;
+                }
+            };
             let lower =
                 Lower { tokens: &tokens, statement, catalog: &catalog, policy, directives: &directives };
             let outcome = lower::lower(&lower);
+            if let Ok(changes) = &outcome.changes {
+                errors.extend(directive_lines::unused(&lines, &directives, changes));
+            }
+            directives.used = outcome.allowed;
             let changes = outcome.changes.map_err(|refused| Diagnostic {
                 code: refused.refusal.code,
                 span: refused.span.unwrap_or_else(|| statement.span.clone()),
@@ -57,6 +72,9 @@ pub fn read(text: &str, logical: &Catalog, policy: &Policy) -> Result<Vec<Statem
                 absorbed: Vec::new(),
             });
             catalog = fold(&catalog, &outcome.effects);
+        }
+        if !errors.is_empty() {
+            return Err(errors);
         }
         Ok(read)
     })

@@ -7,12 +7,11 @@ use pg_query::protobuf::{ColumnDef, ConstrType, Constraint};
 
 use crate::catalog::{Generated, Identity};
 use crate::change::Change;
-use crate::diagnostic::Code;
 use crate::kind::add_column::AddColumn;
 use crate::sql::analyse::{self, Scope};
 use crate::sql::expr::Expr;
 use crate::sql::ident::{Ident, Name};
-use crate::sql::lower::{Lower, Refused, Run, constraint};
+use crate::sql::lower::{Lower, constraint};
 use crate::sql::tokens::Kind;
 use crate::sql::{ast, types};
 use crate::{catalog::Relation, sql::lower::Lowered};
@@ -165,11 +164,6 @@ pub(crate) fn add(
     if if_not_exists && table.column(&definition.name).is_some() {
         return Ok(Vec::new());
     }
-    if let Some((_, _)) =
-        definition.constraints.iter().find(|(c, _)| c.contype() == ConstrType::ConstrPrimary)
-    {
-        return Err(primary_key(lower, table));
-    }
     let constraints = definition.constraints.clone();
     let name = definition.name.clone();
     let column = AddColumn {
@@ -191,21 +185,14 @@ pub(crate) fn add(
         let effects = lower.effects(&changes);
         let catalog = crate::effect::fold(lower.catalog, &effects);
         let Some(table) = catalog.relation(&table.name) else { continue };
-        changes.extend(constraint::add(&lower.with(&catalog), table, constraint, &at, Some(&name))?);
+        let more = constraint::add(&lower.with(&catalog), table, constraint, &at, Some(&name));
+        changes.extend(more.map_err(|mut refused| {
+            // The column is part of what would run.
+            if let Some(run) = &mut refused.run {
+                run.effects.splice(0..0, effects);
+            }
+            refused
+        })?);
     }
     Ok(changes)
-}
-
-/// The refusal of ADD PRIMARY KEY.
-pub(crate) fn primary_key(lower: &Lower, table: &Relation) -> Refused {
-    lower.refuse(
-        "add_primary_key",
-        Code::NotYet,
-        format!(
-            "ADD PRIMARY KEY scans {} and builds its index under ACCESS EXCLUSIVE; the online form (unique index CONCURRENTLY, NOT NULL, then USING INDEX) is not built yet",
-            table.name
-        ),
-        "use SET NOT NULL and ADD UNIQUE for now, which give the same guarantees",
-        Run::on(lower.catalog, table).unknown("add_primary_key"),
-    )
 }

@@ -4,17 +4,19 @@ use std::ops::Range;
 
 use pg_query::protobuf::{ConstrType, Constraint, RangeVar};
 
-use crate::catalog::Relation;
+use crate::catalog::{ConstraintKind, Index, Relation};
 use crate::change::Change;
 use crate::diagnostic::Code;
+use crate::effect::Effect;
 use crate::kind::add_check::AddCheck;
 use crate::kind::add_foreign_key::AddForeignKey;
 use crate::kind::add_unique::AddUnique;
 use crate::kind::set_not_null::SetNotNull;
+use crate::kind::shared::not_null;
 use crate::pg::lock::LockMode;
 use crate::sql::expr::Expr;
-use crate::sql::ident::{Ident, Name};
-use crate::sql::lower::{Lower, Lowered, Refused, Run, column, tree};
+use crate::sql::ident::{Ident, Name, list};
+use crate::sql::lower::{Lower, Lowered, Refused, Run, tree};
 use crate::sql::names::{IndexSort, Namer};
 use crate::sql::tokens::{Kind, Tokens};
 use crate::sql::{analyse, ast};
@@ -71,7 +73,7 @@ pub(crate) fn add(
             Ok(vec![Change::AddForeignKey(AddForeignKey { name, ..key })])
         }
         ConstrType::ConstrNotnull => not_null(lower, table, constraint, given.is_some()),
-        ConstrType::ConstrPrimary => Err(column::primary_key(lower, table)),
+        ConstrType::ConstrPrimary => Err(primary_key(lower, table, constraint, given, column)),
         _ => Err(lower.refuse(
             "add_exclude",
             Code::NoOnlineForm,
@@ -83,6 +85,82 @@ pub(crate) fn add(
             Run::on(lower.catalog, table).unknown("add_exclude"),
         )),
     }
+}
+
+/// ADD PRIMARY KEY is refused, but what it does is known.
+fn primary_key(
+    lower: &Lower,
+    table: &Relation,
+    constraint: &Constraint,
+    given: Option<Ident>,
+    column: Option<&Ident>,
+) -> Refused {
+    let mut namer = Namer::new(lower.catalog, &table.name.schema);
+    let mut run = Run::on(lower.catalog, table);
+    let using = (!constraint.indexname.is_empty()).then(|| Ident::from(constraint.indexname.as_str()));
+    let using = using.and_then(|name| table.index(&name));
+    let columns = match (column, using) {
+        (Some(column), _) => vec![column.clone()],
+        (None, Some(index)) => index.columns.iter().flatten().cloned().collect(),
+        (None, None) => ast::idents(&constraint.keys),
+    };
+    let name = given
+        .or_else(|| using.map(|index| index.name.clone()))
+        .unwrap_or_else(|| namer.index(&table.name.name, &[], IndexSort::PrimaryKey));
+    if let Some(index) = using {
+        run.effects.push(Effect::IndexGone { table: table.name.clone(), index: index.name.clone() });
+    }
+    for column in columns.iter().filter(|c| table.column(c).is_none_or(|c| c.not_null.is_none())) {
+        run.effects.push(not_null::effect(lower.catalog, &table.name, column));
+    }
+    let include = ast::idents(&constraint.including);
+    run.effects.push(Effect::Index {
+        table: table.name.clone(),
+        index: Index {
+            name: name.clone(),
+            columns: columns.iter().cloned().map(Some).collect(),
+            uses: columns.iter().chain(&include).cloned().collect(),
+            include,
+            unique: true,
+            primary: true,
+            exclusion: false,
+            partial: false,
+            immediate: !constraint.deferrable,
+            valid: true,
+            constraint: Some(name.clone()),
+            inherited: false,
+            definition: format!(
+                "CREATE UNIQUE INDEX {name} ON {} USING btree ({})",
+                table.name,
+                list(&columns)
+            ),
+        },
+    });
+    run.effects.push(Effect::Constraint {
+        table: table.name.clone(),
+        constraint: crate::catalog::Constraint {
+            name,
+            kind: ConstraintKind::PrimaryKey,
+            definition: format!("PRIMARY KEY ({})", list(&columns)),
+            columns,
+            validated: true,
+            deferrable: constraint.deferrable,
+            inherited: false,
+        },
+    });
+    if !table.partitions.is_empty() {
+        run = run.unknown("add_primary_key");
+    }
+    lower.refuse(
+        "add_primary_key",
+        Code::NotYet,
+        format!(
+            "ADD PRIMARY KEY scans {} and builds its index under ACCESS EXCLUSIVE; the online form (unique index CONCURRENTLY, NOT NULL, then USING INDEX) is not built yet",
+            table.name
+        ),
+        "use SET NOT NULL and ADD UNIQUE for now, which give the same guarantees",
+        run,
+    )
 }
 
 /// ADD CONSTRAINT … NOT NULL column (18+).

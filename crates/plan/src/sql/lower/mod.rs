@@ -42,7 +42,7 @@ mod rename;
 mod trigger;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// What lowering a statement may look at.
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +112,17 @@ pub(crate) fn lower(lower: &Lower) -> Outcome {
         }
         Err(refused) => lower.lift(refused),
     }
+}
+
+/// The table that a statement alters or updates, where it exists: what directives above it are about.
+pub(crate) fn table<'a>(catalog: &'a Catalog, node: &NodeEnum) -> Option<&'a Relation> {
+    let var = match node {
+        NodeEnum::AlterTableStmt(alter) => alter.relation.as_ref()?,
+        NodeEnum::UpdateStmt(update) => update.relation.as_ref()?,
+        _ => return None,
+    };
+    let (schema, name) = ast::table_name(var);
+    catalog.resolve(schema.as_ref(), &name)
 }
 
 impl<'a> Lower<'a> {
@@ -197,6 +208,19 @@ impl<'a> Lower<'a> {
         span: Option<Range<usize>>,
     ) -> Refused {
         let written = written(schema, name);
+        let system = match schema {
+            Some(schema) => matches!(schema.as_str(), "pg_catalog" | "information_schema"),
+            None => name.as_str().starts_with("pg_"),
+        };
+        if system {
+            return self.refuse(
+                kind,
+                Code::Opaque,
+                format!("{written} is PostgreSQL's own: what follows from a change of it is not known"),
+                "use the statement that makes such a change",
+                Run::default().unknown(kind),
+            );
+        }
         let elsewhere = self.catalog.relations.keys().find(|known| known.name == *name);
         let hint = match elsewhere {
             Some(known) => format!("did you mean {known}?"),

@@ -2,16 +2,28 @@
 
 use pg_query::protobuf::{AlterObjectSchemaStmt, ObjectType, RenameStmt};
 
-use crate::catalog::{Catalog, ConstraintKind, Relation, Sequence};
+use crate::catalog::{Catalog, ConstraintKind, Function, Relation, Sequence, Type};
+use crate::change::Change;
 use crate::diagnostic::Code;
 use crate::effect::Effect;
+use crate::kind::as_written::AsWritten;
+use crate::pg::lock::LockMode;
+use crate::plan::LockClaim;
 use crate::sql::ast;
 use crate::sql::ident::{Ident, Name};
 use crate::sql::lower::alter_table::changed;
-use crate::sql::lower::{Lower, Lowered, Refused, Run, index, kinds};
+use crate::sql::lower::{Lower, Lowered, Refused, Run, index, kinds, tree};
 
 /// RENAME: no change where IF EXISTS finds nothing, otherwise a refusal.
 pub(crate) fn lower(lower: &Lower, statement: &RenameStmt) -> Lowered {
+    if let Some(var) = &statement.relation
+        && statement.rename_type() == ObjectType::ObjectIndex
+    {
+        let (schema, name) = ast::table_name(var);
+        if let Some(found) = index::find(lower, schema.as_ref(), &name) {
+            return Ok(index(lower, &found, statement));
+        }
+    }
     match refused(lower, statement) {
         Some(refused) if refused.refusal.code == Code::WillFail && statement.missing_ok => Ok(Vec::new()),
         Some(refused) => Err(refused),
@@ -52,16 +64,18 @@ fn refused(lower: &Lower, statement: &RenameStmt) -> Option<Refused> {
     let new = Ident::from(statement.newname.as_str());
     let old = Ident::from(statement.subname.as_str());
     let Some(var) = &statement.relation else {
-        let run = Run::default().unknown(kind);
+        let run = Run { effects: loose(lower, statement, &new), ..Run::default() };
         return Some(at_once(lower, kind, run));
     };
     let (schema, name) = ast::table_name(var);
     let Some(table) = lower.catalog.resolve(schema.as_ref(), &name) else {
-        let sequence = lower.new_name(schema.clone(), name.clone());
-        if lower.catalog.sequences.contains_key(&sequence)
-            || index::find(lower, schema.as_ref(), &name).is_some()
-        {
-            return Some(at_once(lower, kind, Run::default().unknown(kind)));
+        if let Some(sequence) = find_sequence(lower, schema.as_ref(), &name) {
+            let owned_by = sequence.owned_by.clone();
+            let renamed = Sequence { name: sequence.name.sibling(new), owned_by };
+            let run = Run::default()
+                .effect(Effect::SequenceGone(sequence.name.clone()))
+                .effect(Effect::Sequence(renamed));
+            return Some(at_once(lower, kind, run));
         }
         return Some(lower.missing_relation(kind, schema.as_ref(), &name, None));
     };
@@ -121,6 +135,85 @@ fn refused(lower: &Lower, statement: &RenameStmt) -> Option<Refused> {
         }
         _ => at_once(lower, kind, run),
     })
+}
+
+/// Effects of a new name of what is no relation.
+fn loose(lower: &Lower, statement: &RenameStmt, new: &Ident) -> Vec<Effect> {
+    let (schema, name) = ast::object_name(statement.object.as_deref());
+    let visible = |known: &Name| {
+        known.name == name
+            && match &schema {
+                Some(schema) => known.schema == *schema,
+                None => lower.catalog.server.search_path.contains(&known.schema),
+            }
+    };
+    match statement.rename_type() {
+        ObjectType::ObjectType | ObjectType::ObjectDomain => lower
+            .catalog
+            .types
+            .values()
+            .filter(|known| visible(&known.name))
+            .take(1)
+            .flat_map(|known| {
+                let renamed = Type { name: known.name.sibling(new.clone()), kind: known.kind.clone() };
+                [Effect::TypeGone(known.name.clone()), Effect::Type(renamed)]
+            })
+            .collect(),
+        ObjectType::ObjectFunction | ObjectType::ObjectProcedure | ObjectType::ObjectRoutine => {
+            let known: Vec<&Function> =
+                lower.catalog.functions.iter().filter(|known| visible(&known.name)).collect();
+            match known[..] {
+                [only] => {
+                    let renamed = Function { name: only.name.sibling(new.clone()), ..only.clone() };
+                    vec![Effect::FunctionGone(only.name.clone()), Effect::Function(renamed)]
+                }
+                _ => vec![Effect::Unknown(kinds::rename(statement.rename_type()).to_owned())],
+            }
+        }
+        ObjectType::ObjectSchema => {
+            vec![Effect::Unknown(kinds::rename(statement.rename_type()).to_owned())]
+        }
+        // The rest is not in the catalog.
+        _ => Vec::new(),
+    }
+}
+
+fn find_sequence<'a>(lower: &Lower<'a>, schema: Option<&Ident>, name: &Ident) -> Option<&'a Sequence> {
+    let path = match schema {
+        Some(schema) => std::slice::from_ref(schema),
+        None => lower.catalog.server.search_path.as_slice(),
+    };
+    path.iter()
+        .find_map(|schema| lower.catalog.sequences.get(&Name { schema: schema.clone(), name: name.clone() }))
+}
+
+/// ALTER INDEX … RENAME takes SHARE UPDATE EXCLUSIVE on the index for a moment, and nothing that runs names an index.
+/// Source: RenameRelation in src/backend/commands/tablecmds.c (12 and later).
+fn index(lower: &Lower, old: &Name, statement: &RenameStmt) -> Vec<Change> {
+    let new = Ident::from(statement.newname.as_str());
+    let Some((table, index)) = lower.catalog.index(old) else { return Vec::new() };
+    let effects = changed(lower.catalog, &table.name, |relation| {
+        for known in relation.indexes.iter_mut().filter(|known| known.name == index.name) {
+            known.name = new.clone();
+            if let Some(constraint) = &mut known.constraint {
+                *constraint = new.clone();
+            }
+        }
+        for known in
+            relation.constraints.iter_mut().filter(|known| index.constraint.as_ref() == Some(&known.name))
+        {
+            known.name = new.clone();
+        }
+    });
+    vec![Change::AsWritten(AsWritten {
+        kind: "rename_index",
+        sql: lower.sql().to_owned(),
+        locks: vec![LockClaim { relation: old.clone(), mode: LockMode::ShareUpdateExclusive }],
+        work: Vec::new(),
+        transaction: true,
+        effects,
+        undo: Ok(format!("ALTER INDEX {} RENAME TO {}", old.sibling(new), old.name)),
+    })]
 }
 
 fn at_once(lower: &Lower, kind: &'static str, run: Run) -> Refused {
@@ -193,10 +286,8 @@ pub(crate) fn column(catalog: &Catalog, table: &Name, old: &Ident, new: &Ident) 
         }
     };
     let mut effects = Vec::new();
-    for claim in catalog
-        .relation(table)
-        .map(|t| crate::sql::lower::tree(catalog, t, crate::pg::lock::LockMode::AccessExclusive))
-        .unwrap_or_default()
+    for claim in
+        catalog.relation(table).map(|t| tree(catalog, t, LockMode::AccessExclusive)).unwrap_or_default()
     {
         effects.extend(changed(catalog, &claim.relation, |relation| {
             relation.columns.iter_mut().for_each(|column| rename(&mut column.name));
