@@ -88,18 +88,6 @@ fn absorb(statements: &mut [Statement], (at, place): (usize, usize), add: &mut A
     any
 }
 
-/// Kinds that run as written and neither read nor write rows.
-const HARMLESS: &[&str] = &[
-    "comment",
-    "create_extension",
-    "create_function",
-    "create_schema",
-    "create_sequence",
-    "create_type",
-    "create_view",
-    "grant",
-];
-
 /// What stands between an ADD COLUMN and a later statement.
 #[derive(Debug, Default)]
 struct Between {
@@ -130,11 +118,11 @@ impl Between {
             Change::DropNotNull(drop) => self.own(same(&drop.table) && drop.column == add.column),
             Change::SetNotNull(set) => self.own(same(&set.table) && set.column == add.column),
             Change::DropColumn(drop) if same(&drop.table) => self.closed = true,
-            Change::AsWritten(written) => {
-                self.closed |= !HARMLESS.contains(&written.kind)
-                    || written.locks.iter().any(|lock| same(&lock.relation));
-                self.functions = true;
-            }
+            Change::AsWritten(written) => match written.kind {
+                "comment" | "grant" | "create_schema" | "create_sequence" => {}
+                "create_function" | "create_extension" | "create_type" => self.functions = true,
+                _ => self.closed = true,
+            },
             Change::CreateTable(create) => self.closed |= same(&create.relation.name),
             Change::AddColumn(_)
             | Change::CreateIndex(_)
@@ -161,7 +149,9 @@ impl Between {
             && !add.serial
             && add.identity.is_none()
             && read.all(|expr| {
-                !expr.uses(&add.column)
+                // A subquery cannot be kept in step by a trigger. The UPDATE stays a batched one.
+                !expr.subquery
+                    && !expr.uses(&add.column)
                     && !self.changed.iter().any(|column| expr.uses(column))
                     && (!self.functions || expr.functions.is_empty())
             })
@@ -201,4 +191,74 @@ fn has_value(add: &AddColumn) -> bool {
         || add.serial
         || add.identity.is_some()
         || add.default.as_ref().is_some_and(|default| default.null_when != NullWhen::Always)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::Catalog;
+    use crate::kind::shared::testing::{catalog, steps, table};
+
+    fn users() -> Catalog {
+        catalog([table("users", &[("id", "bigint"), ("email", "text!"), ("name", "text")])])
+    }
+
+    /// Whether the UPDATE after these statements becomes a derivation.
+    fn derives(sql: &str) -> bool {
+        steps(&users(), sql).contains("CREATE TRIGGER")
+    }
+
+    #[test]
+    fn an_update_joins_if_it_may_be_moved_up() {
+        let add = "ALTER TABLE users ADD COLUMN x text";
+        let update = "UPDATE users SET x = lower(email)";
+        for between in [
+            "",
+            "COMMENT ON TABLE users IS 'x'",
+            "CREATE INDEX i ON users (name)",
+            "ALTER TABLE users ADD COLUMN y text",
+            "ALTER TABLE users ADD COLUMN y text; UPDATE users SET y = upper(email)",
+            "UPDATE users SET name = 'n'",
+        ] {
+            assert!(derives(&format!("{add}; {between}; {update}")), "{between}");
+        }
+        for between in [
+            "UPDATE users SET email = 'n'",
+            "ALTER TABLE users ALTER x SET DEFAULT 'a'",
+            "INSERT INTO users (id, email) VALUES (1, 'a')",
+            "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        ] {
+            assert!(!derives(&format!("{add}; {between}; {update}")), "{between}");
+        }
+    }
+
+    #[test]
+    fn only_the_new_column_by_itself_joins() {
+        for (sql, joins) in [
+            ("ALTER TABLE users ADD x text; UPDATE users SET x = name WHERE x IS NULL", true),
+            ("ALTER TABLE users ADD x text; UPDATE users u SET x = name WHERE u.x IS NULL", true),
+            ("ALTER TABLE users ADD x text DEFAULT 'a'; UPDATE users SET x = name WHERE x IS NULL", false),
+            ("ALTER TABLE users ADD x text; UPDATE users SET x = name WHERE x IS NULL OR id > 3", false),
+            ("ALTER TABLE users ADD x text, ADD y text; UPDATE users SET x = name, y = name", false),
+            ("ALTER TABLE users ADD x text; UPDATE users SET name = email", false),
+            ("ALTER TABLE users ADD x text NOT NULL DEFAULT 'a'; UPDATE users SET x = name", false),
+            ("ALTER TABLE users ADD IF NOT EXISTS x text; UPDATE users SET x = name", false),
+        ] {
+            assert_eq!(derives(sql), joins, "{sql}");
+        }
+    }
+
+    #[test]
+    fn set_not_null_joins_a_column_that_has_a_value() {
+        let shown =
+            steps(&users(), "ALTER TABLE users ADD x int DEFAULT 1; ALTER TABLE users ALTER x SET NOT NULL");
+        assert_eq!(shown, "expand: ALTER TABLE public.users ADD COLUMN x integer DEFAULT 1 NOT NULL\n");
+        let shown = steps(&users(), "ALTER TABLE users ADD x int; ALTER TABLE users ALTER x SET NOT NULL");
+        assert!(shown.contains("validate, proof"), "{shown}");
+        let shown = steps(
+            &users(),
+            "ALTER TABLE users ADD x int DEFAULT 1, ADD y int DEFAULT 2;
+             ALTER TABLE users ALTER x SET NOT NULL, ALTER y SET NOT NULL",
+        );
+        assert_eq!(shown.lines().count(), 2, "{shown}");
+    }
 }

@@ -25,7 +25,7 @@ pub(crate) fn create_definer_function(name: &Name, body: &str) -> String {
 pub(crate) fn quote(body: &str) -> String {
     let mut quote = "$concertina$".to_owned();
     while body.contains(&quote) {
-        quote.insert_str(quote.len() - 1, "_");
+        quote.insert(quote.len() - 1, '_');
     }
     quote
 }

@@ -499,3 +499,6 @@ impl AddColumn {
 fn volatile(default: &Expr, ctx: &Ctx) -> bool {
     default.volatility(ctx.logical) == Volatility::Volatile
 }
+
+#[cfg(test)]
+mod tests;

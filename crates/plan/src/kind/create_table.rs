@@ -126,3 +126,37 @@ impl CreateTable {
         locks
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnostic::Code;
+    use crate::kind::shared::testing::{catalog, partitioned, planned, refused, show, steps, table};
+    use crate::pg::lock::LockMode;
+    use crate::plan::Undo;
+
+    #[test]
+    fn as_written_with_the_referenced_tables_locked() {
+        let mut tables = vec![table("users", &[("id", "bigint")])];
+        tables.extend(partitioned("events", &[("id", "bigint")]));
+        let sql = "CREATE TABLE n (id bigserial PRIMARY KEY, u bigint REFERENCES users, e bigint REFERENCES events)";
+        let plan = planned(&catalog(tables), sql);
+        assert_eq!(show(&plan), format!("expand: {sql}\n"));
+        let locks: Vec<String> = plan.steps[0].locks.iter().map(|lock| lock.relation.to_string()).collect();
+        assert_eq!(locks, ["public.users", "public.events", "public.events_1", "public.events_2"]);
+        assert!(plan.steps[0].locks.iter().all(|lock| lock.mode == LockMode::ShareRowExclusive));
+        assert_eq!(plan.statements[0].facts.locks, plan.steps[0].locks);
+        assert!(
+            matches!(&plan.steps[0].undo, Undo::Steps { loses: Some(loses), .. } if loses.contains("public.n"))
+        );
+    }
+
+    #[test]
+    fn a_taken_name_fails_unless_it_may_exist() {
+        let users = catalog([table("users", &[("id", "bigint")])]);
+        let (code, said) = refused(&users, "CREATE TABLE users (id int)");
+        assert!(code == Code::WillFail && said.contains("42P07"), "{said}");
+        let (code, said) = refused(&users, "CREATE TABLE nowhere.users (id int)");
+        assert!(code == Code::WillFail && said.contains("3F000"), "{said}");
+        assert_eq!(steps(&users, "CREATE TABLE IF NOT EXISTS users (id int)"), "");
+    }
+}

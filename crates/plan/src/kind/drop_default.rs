@@ -115,3 +115,33 @@ impl DropDefault {
         format!("INSERTs into {} that leave column {} out write NULL into it", self.table, self.column)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::Catalog;
+    use crate::kind::shared::testing::{catalog, planned, show, steps, table};
+    use crate::plan::Undo;
+    use crate::sql::ident::Name;
+
+    fn users() -> Catalog {
+        let mut catalog = catalog([table("users", &[("id", "bigint"), ("age", "integer")])]);
+        let users = catalog.relations.get_mut(&Name::new("public", "users")).expect("users");
+        users.columns[1].default = Some("18".to_owned());
+        catalog
+    }
+
+    #[test]
+    fn waits_for_contract_because_old_code_counts_on_it() {
+        let plan = planned(&users(), "ALTER TABLE users ALTER age DROP DEFAULT");
+        assert_eq!(show(&plan), "contract: ALTER TABLE public.users ALTER COLUMN age DROP DEFAULT\n");
+        assert!(matches!(&plan.steps[0].undo, Undo::Steps { steps, .. } if steps.len() == 1));
+        assert!(plan.notices[0].message.contains("from contract on"));
+    }
+
+    #[test]
+    fn no_default_is_nothing_and_a_new_table_needs_no_wait() {
+        assert_eq!(steps(&users(), "ALTER TABLE users ALTER id DROP DEFAULT"), "");
+        let shown = steps(&users(), "CREATE TABLE n (a int DEFAULT 1); ALTER TABLE n ALTER a DROP DEFAULT");
+        assert!(shown.ends_with("expand: ALTER TABLE public.n ALTER COLUMN a DROP DEFAULT\n"), "{shown}");
+    }
+}

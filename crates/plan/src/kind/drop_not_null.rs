@@ -133,3 +133,53 @@ impl DropNotNull {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::Catalog;
+    use crate::diagnostic::Code;
+    use crate::kind::shared::testing::{catalog, partitioned, planned, refused, show, steps, table};
+    use crate::plan::{Action, Undo};
+
+    fn users() -> Catalog {
+        catalog([table("users", &[("id", "bigint"), ("email", "text!"), ("name", "text")])])
+    }
+
+    #[test]
+    fn loosens_at_once_and_undo_proves_before_it_tightens() {
+        let plan = planned(&users(), "ALTER TABLE users ALTER email DROP NOT NULL");
+        assert_eq!(show(&plan), "expand: ALTER TABLE public.users ALTER COLUMN email DROP NOT NULL\n");
+        let Undo::Steps { steps, loses } = &plan.steps[0].undo else { panic!("{plan:?}") };
+        assert!(matches!(steps[0].action, Action::Proof { .. }));
+        assert_eq!(steps.len(), 4);
+        assert!(loses.as_ref().is_some_and(|loses| loses.contains("email")));
+    }
+
+    #[test]
+    fn fails_where_the_server_would() {
+        let mut events = catalog(partitioned("events", &[("id", "bigint"), ("kind", "text!")]));
+        for relation in events.relations.values_mut() {
+            relation.constraints.clear();
+        }
+        for (catalog, sql) in [
+            (&users(), "ALTER TABLE users ALTER id DROP NOT NULL"),
+            (&events, "ALTER TABLE events_1 ALTER kind DROP NOT NULL"),
+        ] {
+            let (code, said) = refused(catalog, sql);
+            assert!(code == Code::WillFail && said.contains("42P16"), "{sql}: {said}");
+        }
+        assert_eq!(steps(&users(), "ALTER TABLE users ALTER name DROP NOT NULL"), "");
+    }
+
+    #[test]
+    fn after_a_pending_set_it_waits() {
+        let shown = steps(
+            &users(),
+            "ALTER TABLE users ALTER name SET NOT NULL; ALTER TABLE users ALTER name DROP NOT NULL",
+        );
+        assert!(
+            shown.ends_with("contract: ALTER TABLE public.users ALTER COLUMN name DROP NOT NULL\n"),
+            "{shown}"
+        );
+    }
+}

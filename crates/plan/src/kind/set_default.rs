@@ -131,3 +131,51 @@ impl SetDefault {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::Catalog;
+    use crate::diagnostic::Code;
+    use crate::kind::shared::testing::{catalog, planned, refused, show, steps, table};
+    use crate::plan::{Action, Undo};
+    use crate::sql::ident::Name;
+
+    fn users() -> Catalog {
+        let mut catalog = catalog([table("users", &[("id", "bigint"), ("age", "integer")])]);
+        let users = catalog.relations.get_mut(&Name::new("public", "users")).expect("users");
+        users.columns[1].default = Some("18".to_owned());
+        catalog
+    }
+
+    #[test]
+    fn at_once_and_undo_restores_the_old_text() {
+        let plan = planned(&users(), "ALTER TABLE users ALTER age SET DEFAULT 21");
+        assert_eq!(show(&plan), "expand: ALTER TABLE public.users ALTER COLUMN age SET DEFAULT 21\n");
+        let Undo::Steps { steps, .. } = &plan.steps[0].undo else { panic!("{plan:?}") };
+        let Action::Transaction { sql } = &steps[0].action else { panic!("{plan:?}") };
+        assert_eq!(sql, &["ALTER TABLE public.users ALTER COLUMN age SET DEFAULT 18"]);
+        assert_eq!(plan.notices[0].code, Code::Announce);
+    }
+
+    #[test]
+    fn the_same_default_again_is_nothing() {
+        assert_eq!(steps(&users(), "ALTER TABLE users ALTER age SET DEFAULT 18"), "");
+    }
+
+    #[test]
+    fn after_a_pending_drop_it_waits() {
+        let sql = "ALTER TABLE users ALTER age DROP DEFAULT; ALTER TABLE users ALTER age SET DEFAULT 18";
+        assert_eq!(
+            steps(&users(), sql),
+            "contract: ALTER TABLE public.users ALTER COLUMN age DROP DEFAULT\n\
+             contract: ALTER TABLE public.users ALTER COLUMN age SET DEFAULT 18\n"
+        );
+    }
+
+    #[test]
+    fn an_identity_has_no_default() {
+        let sql = "ALTER TABLE users ADD n bigint GENERATED ALWAYS AS IDENTITY; ALTER TABLE users ALTER n SET DEFAULT 1";
+        let (code, said) = refused(&users(), sql);
+        assert!(code == Code::WillFail && said.contains("42601"), "{said}");
+    }
+}

@@ -161,3 +161,108 @@ impl SetNotNull {
         format!("NOT NULL on column {} of {}", self.column, self.table)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::{Catalog, Constraint, ConstraintKind};
+    use crate::diagnostic::Code;
+    use crate::kind::shared::testing::{catalog, on, partitioned, planned, refused, show, steps, table};
+    use crate::plan::{Phase, WorkKind};
+    use crate::sql::ident::{Ident, Name};
+
+    const SET: &str = "ALTER TABLE users ALTER COLUMN name SET NOT NULL";
+
+    fn users() -> Catalog {
+        catalog([table("users", &[("id", "bigint"), ("email", "text!"), ("name", "text")])])
+    }
+
+    #[test]
+    fn proven_first_and_enforced_at_contract() {
+        let plan = planned(&users(), SET);
+        let name = "concertina_not_null_name_";
+        let shown = show(&plan);
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(
+            lines[0],
+            "validate, proof: SELECT users.id::text AS id FROM ONLY public.users WHERE users.name IS NULL LIMIT 5"
+        );
+        assert!(lines[1].starts_with(&format!("contract: ALTER TABLE public.users ADD CONSTRAINT {name}")));
+        assert!(
+            lines[2]
+                .starts_with(&format!("contract, long: ALTER TABLE public.users VALIDATE CONSTRAINT {name}"))
+        );
+        assert_eq!(lines[3], "contract: ALTER TABLE public.users ALTER COLUMN name SET NOT NULL");
+        assert!(
+            lines[4]
+                .starts_with(&format!("contract: ALTER TABLE public.users DROP CONSTRAINT IF EXISTS {name}"))
+        );
+        assert_eq!(plan.statements[0].facts.work[0].what, WorkKind::Scan);
+        assert!(plan.notices.iter().any(|notice| notice.code == Code::Announce));
+        assert_eq!(
+            steps(&on(users(), 18), SET).lines().skip(1).collect::<Vec<_>>(),
+            [
+                "contract: ALTER TABLE public.users ADD CONSTRAINT users_name_not_null NOT NULL name NOT VALID",
+                "contract, long: ALTER TABLE public.users VALIDATE CONSTRAINT users_name_not_null"
+            ]
+        );
+    }
+
+    #[test]
+    fn enforced_now_it_comes_before_contract() {
+        let plan = planned(&users(), &format!("-- concertina: enforce-now reason: checked\n{SET}"));
+        assert!(plan.steps.iter().all(|step| step.phase == Phase::Validate));
+        assert!(plan.notices.iter().any(|notice| notice.code == Code::Breaks));
+    }
+
+    #[test]
+    fn fill_satisfies_old_writers() {
+        let shown = steps(&users(), &format!("-- concertina: fill name = 'unknown'\n{SET}"));
+        let lines: Vec<&str> = shown.lines().filter(|line| line.contains(": ")).collect();
+        assert!(shown.contains("    NEW.\"name\" := ('unknown');\n"), "{shown}");
+        assert_eq!(
+            lines[2],
+            "backfill public.users by pages, stride 16: name = 'unknown' where users.name IS NULL"
+        );
+        assert!(
+            shown.contains("validate: ALTER TABLE public.users ALTER COLUMN name SET NOT NULL"),
+            "{shown}"
+        );
+        assert!(shown.contains("contract: DROP TRIGGER"), "{shown}");
+    }
+
+    #[test]
+    fn what_holds_already_is_not_proven_again() {
+        assert_eq!(steps(&users(), "ALTER TABLE users ALTER email SET NOT NULL"), "");
+        let mut catalog = users();
+        let relation = catalog.relations.get_mut(&Name::new("public", "users")).expect("users");
+        relation.constraints.push(Constraint {
+            name: Ident::new("named"),
+            kind: ConstraintKind::Check,
+            columns: vec![Ident::new("name")],
+            definition: "CHECK ((name IS NOT NULL))".to_owned(),
+            validated: true,
+            deferrable: false,
+            inherited: false,
+        });
+        let plan = planned(&catalog, SET);
+        assert_eq!(show(&plan), "expand: ALTER TABLE public.users ALTER COLUMN name SET NOT NULL\n");
+        assert!(plan.statements[0].facts.work.is_empty());
+        let relation = catalog.relations.get_mut(&Name::new("public", "users")).expect("users");
+        relation.constraints[1].validated = false;
+        assert!(steps(&catalog, SET).contains("proof"));
+    }
+
+    #[test]
+    fn partitions_are_locked_with_the_table() {
+        let events = catalog(partitioned("events", &[("id", "bigint"), ("kind", "text")]));
+        let plan = planned(&events, "ALTER TABLE events ALTER kind SET NOT NULL");
+        assert!(plan.steps.iter().skip(1).all(|step| step.locks.len() == 3));
+        assert_eq!(plan.statements[0].facts.work.len(), 2);
+    }
+
+    #[test]
+    fn an_unknown_column_fails() {
+        let (code, said) = refused(&users(), "ALTER TABLE users ALTER COLUMN no_such SET NOT NULL");
+        assert!(code == Code::WillFail && said.contains("no_such") && said.contains("42703"), "{said}");
+    }
+}

@@ -86,7 +86,7 @@ impl Kind for UpdateTable {
         let mut steps = Vec::new();
         for leaf in ctx.physical.leaves(&self.table) {
             let rows = match leaf.row_keys().into_iter().next() {
-                Some(key) => self.by_key(leaf, key, undo.clone()),
+                Some(key) => self.by_key(ctx, leaf, key, undo.clone()),
                 None => {
                     notices.push((
                         Code::Announce,
@@ -309,9 +309,9 @@ impl UpdateTable {
     }
 
     /// The keys of the rows that satisfy WHERE now are kept, and each is written once.
-    fn by_key(&self, leaf: &Relation, key: Vec<Ident>, undo: Undo) -> batch::Rows {
+    fn by_key(&self, ctx: &Ctx, leaf: &Relation, key: Vec<Ident>, undo: Undo) -> batch::Rows {
         let filter = self.filter.as_ref().map(|filter| batch::qualified(&self.alias, filter));
-        let content = format!("{} {}", leaf.name, self.sql);
+        let content = format!("{} {} {}", ctx.migration, leaf.name, self.sql);
         let row_set = RowSet {
             table: Name {
                 schema: Ident::new("concertina"),
@@ -441,3 +441,6 @@ fn not_batchable(reason: String, way_out: &str) -> Result<(), Refusal> {
         format!("{way_out}; or run it as one statement with `-- concertina:allow not-batchable reason: …`"),
     ))
 }
+
+#[cfg(test)]
+mod tests;

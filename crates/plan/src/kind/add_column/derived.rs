@@ -6,7 +6,7 @@ use crate::ddl;
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
 use crate::kind::shared::sync::{self, Derivation, Mode, Sync};
-use crate::kind::shared::{alter, batch, not_null, tree};
+use crate::kind::shared::{batch, not_null, tree};
 use crate::kind::{Ctx, Online};
 use crate::pg::lock::LockMode;
 use crate::plan::{Phase, Probe, Step};
@@ -40,9 +40,6 @@ impl AddColumn {
             }
             (None, None) => return Ok(self.as_written(ctx)),
         };
-        if mode == Mode::Derive && from.expressions().any(|expr| expr.subquery) {
-            return self.filled_once(ctx, table, &from);
-        }
         sync::check(table, &from)?;
         let sync = Sync::new(ctx, &self.table, &self.column, &from, mode);
         let mut sql = vec![ddl::column::add(&self.table, &self.column, &self.definition(""))];
@@ -86,57 +83,6 @@ impl AddColumn {
             }),
             None => step,
         }
-    }
-
-    /// A subquery cannot be kept in step by a trigger: the rows that exist are filled, as the UPDATE would.
-    fn filled_once(&self, ctx: &Ctx, table: &Relation, from: &Derivation) -> Result<Online, Refusal> {
-        let refuse = |reason: String| {
-            let way_out = "derive the column from columns of its own row; or leave SET NOT NULL for a later file, once the new code \
-                           writes the column";
-            Err(Refusal::new(Code::NotBatchable, reason, way_out))
-        };
-        for source in from.sources() {
-            alter::column(table, &source)?;
-        }
-        if self.not_null {
-            return refuse(format!(
-                "column {} is filled from a subquery, so rows that running code inserts get no value, and it cannot become NOT \
-                 NULL",
-                self.column
-            ));
-        }
-        let tree: Vec<_> = ctx.logical.tree(&self.table).into_iter().map(|relation| &relation.name).collect();
-        if from.expressions().flat_map(|expr| &expr.reads).any(|read| tree.contains(&read)) {
-            return refuse(format!("the UPDATE of column {} reads {} itself", self.column, self.table));
-        }
-        let sql = vec![ddl::column::add(&self.table, &self.column, &self.definition(""))];
-        let effects = vec![Effect::Column { table: self.table.clone(), column: self.bare() }];
-        let mut steps = vec![self.add(ctx, "only the catalog changes", sql, Leaves::default(), effects)];
-        steps.extend(self.backfill(ctx, from, ctx.policy.stride, "the UPDATE, in batches"));
-        let mut notices = batch::trigger_notices(ctx, table, &self.column);
-        notices.push((
-            Code::Announce,
-            format!(
-                "rows that running code inserts into {} get no value in column {}: it is filled once, from a subquery",
-                self.table, self.column
-            ),
-        ));
-        if let Some(default) = &self.default {
-            steps.push(self.default_at_contract(ctx, default));
-        }
-        Ok(Online { steps, notices })
-    }
-
-    fn default_at_contract(&self, ctx: &Ctx, default: &Expr) -> Step {
-        Step::transaction(
-            Phase::Contract,
-            format!("Set the default of column {} of {}", self.column, self.table),
-            "until here a NULL tells rows that are not filled yet",
-            vec![ddl::column::set_default(&self.table, &self.column, &default.text)],
-        )
-        .locks(tree::locks(ctx.physical, &self.table, LockMode::AccessExclusive))
-        .probe(self.default_probe(true))
-        .provides(self.default_effect(Some(default.text.clone())))
     }
 
     /// `fill` with a constant needs neither trigger nor backfill: until contract it is the default.

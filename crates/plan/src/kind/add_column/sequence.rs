@@ -50,7 +50,7 @@ impl AddColumn {
             ));
             (sequence.name.clone(), vec![self.add_serial(ctx, table, &sequence)])
         } else {
-            let ours = self.interim();
+            let ours = self.interim(ctx);
             (ours.clone(), vec![self.add_drawing(ctx, &ours)?])
         };
         let next = Expr {
@@ -167,8 +167,8 @@ impl AddColumn {
         Effect::Column { table: self.table.clone(), column }
     }
 
-    fn interim(&self) -> Name {
-        let content = format!("identity {}.{}", self.table, self.column);
+    fn interim(&self, ctx: &Ctx) -> Name {
+        let content = format!("{} {}.{}", ctx.migration, self.table, self.column);
         let name = Ident::generated(&format!("identity_{}", self.column.as_str()), &content);
         Name { schema: Ident::new("concertina"), name }
     }

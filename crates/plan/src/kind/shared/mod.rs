@@ -8,6 +8,8 @@ pub(crate) mod index;
 pub(crate) mod not_null;
 pub(crate) mod not_valid;
 pub(crate) mod sync;
+#[cfg(test)]
+pub(crate) mod testing;
 pub(crate) mod tighten;
 pub(crate) mod tree;
 pub(crate) mod will_fail;

@@ -61,10 +61,13 @@ impl Derivation<'_> {
     /// The value over the table's columns.
     pub(crate) fn value(&self) -> String {
         match (self.filter, self.otherwise) {
-            (Some(filter), Some(otherwise)) => {
-                format!("CASE WHEN ({}) THEN ({}) ELSE ({}) END", filter.text, self.expr.text, otherwise.text)
-            }
-            _ => self.expr.text.clone(),
+            (Some(filter), Some(otherwise)) => format!(
+                "CASE WHEN {} THEN {} ELSE {} END",
+                wrap(&self.over_table(filter)),
+                wrap(&self.over_table(self.expr)),
+                wrap(&otherwise.text)
+            ),
+            _ => self.over_table(self.expr),
         }
     }
 
@@ -189,7 +192,7 @@ impl Sync {
             .physical
             .relation(table)
             .map_or(0, |relation| relation.triggers.iter().filter(|trigger| is_ours(&trigger.name)).count());
-        let content = format!("{table}.{column} {body}");
+        let content = format!("{} {table}.{column} {body}", ctx.migration);
         let head = format!("{PREFIX}{ours:02}_{}", column.as_str());
         let function = Name {
             schema: Ident::new("concertina"),

@@ -1,0 +1,162 @@
+use crate::catalog::{Catalog, Function, Generated, Identity, Index, Trigger, TriggerEvent, Volatility};
+use crate::diagnostic::Code;
+use crate::kind::shared::testing::{catalog, partitioned, planned, refused, show, steps, table};
+use crate::plan::{Action, Undo, Walk};
+use crate::sql::ident::{Ident, Name};
+
+fn users() -> Catalog {
+    catalog([
+        table(
+            "users",
+            &[("id", "bigint"), ("email", "text!"), ("name", "character varying(20)"), ("age", "integer")],
+        ),
+        table("teams", &[("id", "bigint"), ("name", "text")]),
+    ])
+}
+
+fn edit(change: impl FnOnce(&mut crate::catalog::Relation)) -> Catalog {
+    let mut catalog = users();
+    change(catalog.relations.get_mut(&Name::new("public", "users")).expect("users"));
+    catalog
+}
+
+#[test]
+fn each_row_of_the_start_is_written_once() {
+    let plan = planned(&users(), "UPDATE users AS u SET age = u.age + 1, name = upper(name) WHERE age < 50");
+    assert_eq!(
+        show(&plan),
+        "backfill public.users by key [id], row set: age = u.age + 1, name = upper(u.name) where true\n"
+    );
+    let Action::Backfill(backfill) = &plan.steps[0].action else { panic!("{plan:?}") };
+    let Walk::Key { row_set: Some(row_set), .. } = &backfill.walk else { panic!("{plan:?}") };
+    assert_eq!(row_set.filter.as_deref(), Some("u.age < 50"));
+    assert_eq!(row_set.table.schema, Ident::new("concertina"));
+    assert!(backfill.fire_triggers);
+    assert!(matches!(plan.steps[0].undo, Undo::Impossible { .. }));
+    assert!(plan.notices.iter().any(|notice| notice.code == Code::UndoLoses));
+}
+
+#[test]
+fn of_a_new_column_alone_it_can_be_undone() {
+    let plan = planned(
+        &users(),
+        "ALTER TABLE users ADD a int, ADD b int; UPDATE users SET a = age, b = age WHERE age > 3",
+    );
+    assert_eq!(plan.steps.last().map(|step| &step.undo), Some(&Undo::Nothing));
+}
+
+#[test]
+fn without_a_key_only_what_may_be_written_twice() {
+    let keyless = |catalog: &mut crate::catalog::Relation| {
+        catalog.indexes.clear();
+        catalog.constraints.clear();
+    };
+    let shown = steps(&edit(keyless), "UPDATE users SET name = 'x' || id WHERE age / id > 2");
+    assert_eq!(
+        shown,
+        "backfill public.users by pages, stride 16: name = 'x' || users.id where CASE WHEN (users.age / users.id > 2) THEN \
+         pg_catalog.record_image_ne(ROW(users.name), ROW(('x' || users.id)::character varying(20))) ELSE false END\n"
+    );
+    let (code, said) = refused(&edit(keyless), "UPDATE users SET age = age + 1");
+    assert!(code == Code::NoRowKey && said.contains("public.users"), "{said}");
+}
+
+#[test]
+fn partitions_are_walked_one_by_one() {
+    let events = catalog(partitioned("events", &[("id", "bigint"), ("kind", "text!"), ("note", "text")]));
+    let shown = steps(&events, "UPDATE events SET note = kind WHERE note IS NULL");
+    assert_eq!(shown.lines().count(), 2);
+    assert!(shown.contains("public.events_2 by key [id], row set"), "{shown}");
+    let (code, said) = refused(&events, "UPDATE events SET id = id + 1");
+    assert!(code == Code::NotBatchable && said.contains("partition key"), "{said}");
+}
+
+#[test]
+fn batches_that_would_differ_from_the_statement_are_refused() {
+    let trigger = |row: bool, transition_table: bool| {
+        edit(|users| {
+            users.triggers.push(Trigger {
+                name: Ident::new("touched"),
+                row,
+                before: false,
+                on: vec![TriggerEvent::Update],
+                update_of: Vec::new(),
+                transition_table,
+                enabled: true,
+                definition: String::new(),
+            });
+        })
+    };
+    let unique = edit(|users| {
+        let mut index: Index = users.indexes[0].clone();
+        index.name = Ident::new("users_age_key");
+        index.primary = false;
+        index.columns = vec![Some(Ident::new("age"))];
+        index.uses = [Ident::new("age")].into();
+        users.indexes.push(index);
+    });
+    let deferrable = edit(|users| {
+        let mut constraint = users.constraints[0].clone();
+        constraint.columns = vec![Ident::new("age")];
+        constraint.deferrable = true;
+        users.constraints.push(constraint);
+    });
+    let inherits = edit(|users| users.inherits = true);
+    let mut stable = users();
+    stable.functions.insert(Function {
+        name: Name::new("public", "rate"),
+        arguments: String::new(),
+        volatility: Volatility::Stable,
+    });
+    let plain = users();
+    let add = "UPDATE users SET age = age + 1";
+    for (catalog, sql, code, says) in [
+        (&trigger(false, false), add, Code::NotBatchable, "touched"),
+        (&trigger(true, true), add, Code::NotBatchable, "touched"),
+        (&unique, add, Code::NotBatchable, "users_age_key"),
+        (&deferrable, add, Code::NotBatchable, "deferrable"),
+        (&inherits, add, Code::NotYet, "inheritance"),
+        (&stable, "UPDATE users SET age = rate()", Code::NotBatchable, "rate"),
+        (&plain, "UPDATE users SET name = random()::text WHERE random() < 0.5", Code::NotBatchable, "random"),
+        (
+            &plain,
+            "UPDATE users SET age = (SELECT max(age) FROM users)",
+            Code::NotBatchable,
+            "reads public.users",
+        ),
+        (&plain, "UPDATE users SET age = 1 FROM teams WHERE teams.id = users.id", Code::NotBatchable, "FROM"),
+        (&plain, "UPDATE users SET age = DEFAULT", Code::NotBatchable, "DEFAULT"),
+        (&plain, "UPDATE users SET name = ctid::text", Code::NotBatchable, "system column"),
+        (&plain, "UPDATE users SET name = now()::text", Code::NotYet, "now"),
+        (&plain, "UPDATE users SET name = CURRENT_DATE::text", Code::NotYet, "current_date"),
+    ] {
+        let (refused, said) = refused(catalog, sql);
+        assert!(refused == code && said.contains(says), "{sql}: {refused}: {said}");
+    }
+    // What does not see the statement as a whole does not disturb.
+    assert!(steps(&trigger(true, false), add).contains("row set"));
+    assert!(steps(&plain, "UPDATE users SET name = CURRENT_USER").contains("row set"));
+    assert!(steps(&plain, "UPDATE users SET name = (SELECT max(name) FROM teams)").contains("row set"));
+}
+
+#[test]
+fn what_fails_is_said_before() {
+    let generated = edit(|users| users.columns[3].generated = Some(Generated::Stored));
+    let identity = edit(|users| users.columns[3].identity = Some(Identity::Always));
+    for (catalog, sql, sqlstate) in [
+        (&users(), "UPDATE users SET nothing = 1", "42703"),
+        (&users(), "UPDATE users SET age = nothing", "42703"),
+        (&users(), "UPDATE nobody SET age = 1", "42P01"),
+        (&generated, "UPDATE users SET age = 1", "428C9"),
+        (&identity, "UPDATE users SET age = 1", "428C9"),
+    ] {
+        let (code, said) = refused(catalog, sql);
+        assert!(code == Code::WillFail && said.contains(sqlstate), "{sql}: {said}");
+    }
+}
+
+#[test]
+fn on_a_table_of_the_same_file_it_runs_as_written() {
+    let shown = steps(&users(), "CREATE TABLE n (a int); UPDATE n SET a = random()");
+    assert!(shown.ends_with("expand: UPDATE n SET a = random()\n"), "{shown}");
+}
