@@ -21,6 +21,7 @@ pub mod plan;
 pub(crate) mod schedule;
 
 pub mod diagnostic;
+pub mod explain;
 pub mod policy;
 
 mod pipeline;

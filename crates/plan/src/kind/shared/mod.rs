@@ -7,6 +7,8 @@ pub(crate) mod batch;
 pub(crate) mod index;
 pub(crate) mod not_null;
 pub(crate) mod not_valid;
+#[cfg(test)]
+pub(crate) mod proving;
 pub(crate) mod sync;
 #[cfg(test)]
 pub(crate) mod testing;
