@@ -303,6 +303,17 @@ pub enum DependentKind {
     Other,
 }
 
+impl Dependent {
+    /// Whether it is this view, by what `pg_describe_object` calls it: qualified where the search path does not find it.
+    pub fn is_view(&self, name: &Name) -> bool {
+        let called = self.description.strip_prefix("materialized ").unwrap_or(&self.description);
+        self.kind == DependentKind::View
+            && called
+                .strip_prefix("view ")
+                .is_some_and(|called| called == name.to_string() || called == name.name.to_string())
+    }
+}
+
 /// A sequence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sequence {

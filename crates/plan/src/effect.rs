@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{
-    Catalog, Column, Constraint, ConstraintKind, Function, Identity, Index, NotNull, Relation, Sequence,
-    Trigger, Type,
+    Catalog, Column, Constraint, ConstraintKind, Dependent, Function, Identity, Index, NotNull, Relation,
+    Sequence, Trigger, Type,
 };
 use crate::plan::Claim;
 use crate::sql::ident::{Ident, Name};
@@ -112,6 +112,13 @@ pub enum Effect {
         /// Trigger.
         trigger: Ident,
     },
+    /// Something comes to depend on a relation or on one of its columns.
+    Dependent {
+        /// Relation.
+        relation: Name,
+        /// What.
+        dependent: Dependent,
+    },
     /// A function appears or is replaced.
     Function(Function),
     /// All functions of this name go.
@@ -159,6 +166,7 @@ impl Effect {
                     relation.constraints.retain(
                         |c| !matches!(&c.kind, ConstraintKind::ForeignKey { table, .. } if table == name),
                     );
+                    relation.dependents.retain(|dependent| !dependent.is_view(name));
                 }
             }
             Self::Column { table, column } => {
@@ -242,6 +250,13 @@ impl Effect {
             }
             Self::TriggerGone { table, trigger } => {
                 for_tree(catalog, table, &mut |relation| relation.triggers.retain(|t| t.name != *trigger));
+            }
+            Self::Dependent { relation, dependent } => {
+                if let Some(relation) = catalog.relations.get_mut(relation)
+                    && !relation.dependents.contains(dependent)
+                {
+                    relation.dependents.push(dependent.clone());
+                }
             }
             Self::Function(function) => {
                 catalog

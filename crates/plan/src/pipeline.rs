@@ -121,7 +121,7 @@ impl Planner<'_> {
                     kind: None,
                 }));
             }
-            Err(diagnostic) if self.blind && diagnostic.code == Code::WillFail => {}
+            Err(diagnostic) if self.blind && matches!(diagnostic.code, Code::WillFail | Code::SplitFile) => {}
             Err(diagnostic) => {
                 self.diagnostics.push(diagnostic.clone());
                 self.blind = true;

@@ -2,7 +2,7 @@
 
 use crate::catalog::Catalog;
 use crate::change::Statement;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic, Refusal};
 use crate::effect::fold;
 use crate::policy::Policy;
 use crate::sql::analyse::Scope;
@@ -56,13 +56,7 @@ pub fn read(text: &str, logical: &Catalog, policy: &Policy) -> Result<Vec<Statem
                 errors.extend(directive_lines::unused(&lines, &directives, changes));
             }
             directives.used = outcome.allowed;
-            let changes = outcome.changes.map_err(|refused| Diagnostic {
-                code: refused.refusal.code,
-                span: refused.span.unwrap_or_else(|| statement.span.clone()),
-                message: refused.refusal.reason,
-                help: refused.refusal.way_out,
-                kind: Some(refused.kind.to_owned()),
-            });
+            let changes = outcome.changes.map_err(|refused| diagnostic(&catalog, statement, refused));
             read.push(Statement {
                 span: statement.span.clone(),
                 line: tokens.line(statement.span.start),
@@ -78,4 +72,23 @@ pub fn read(text: &str, logical: &Catalog, policy: &Policy) -> Result<Vec<Statem
         }
         Ok(read)
     })
+}
+
+fn diagnostic(catalog: &Catalog, statement: &parse::Parsed, refused: lower::Refused) -> Diagnostic {
+    let refusal = match &catalog.unknown_since {
+        // That an object does not exist, or does, would be a guess.
+        Some(since) if refused.refusal.code == Code::WillFail => Refusal::new(
+            Code::SplitFile,
+            format!("what is in the database after \"{since}\" is not known"),
+            "put what follows it into a file of its own",
+        ),
+        _ => refused.refusal,
+    };
+    Diagnostic {
+        code: refusal.code,
+        span: refused.span.unwrap_or_else(|| statement.span.clone()),
+        message: refusal.reason,
+        help: refusal.way_out,
+        kind: Some(refused.kind.to_owned()),
+    }
 }

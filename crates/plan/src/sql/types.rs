@@ -17,10 +17,18 @@ pub(crate) fn serial(name: &TypeName) -> Option<&'static str> {
     }
 }
 
-/// The type's text: what `format_type` would print for a type of PostgreSQL's own, otherwise `written`.
+/// The type's text: what `format_type` would print for a type that is known, otherwise `written`.
 /// Source: format_type_extended in src/backend/utils/adt/format_type.c; SystemTypeName in gram.y.
-pub(crate) fn text(name: &TypeName, written: &str) -> String {
+pub(crate) fn text(name: &TypeName, written: &str, catalog: &Catalog) -> String {
     let array = if name.array_bounds.is_empty() { "" } else { "[]" };
+    if let Some(user) = user_type(name, catalog)
+        && name.typmods.is_empty()
+        && !name.setof
+        && !name.pct_type
+    {
+        let visible = resolve(catalog, &user.name).as_ref() == Some(&user);
+        return if visible { format!("{}{array}", user.name) } else { format!("{user}{array}") };
+    }
     match builtin(name).and_then(|base| spelled(base, &modifiers(name)?)) {
         Some(text) if !name.setof && !name.pct_type => format!("{text}{array}"),
         _ => written.to_owned(),
@@ -193,6 +201,7 @@ mod tests {
     use pg_query::NodeEnum;
 
     use super::*;
+    use crate::catalog::{Type, TypeKind};
 
     fn check(written: &str, expect: &str) {
         let sql = format!("SELECT NULL::{written}");
@@ -204,7 +213,13 @@ mod tests {
             panic!("no target")
         };
         let Some(NodeEnum::TypeCast(cast)) = ast::node(target.val.as_deref()) else { panic!("no cast") };
-        assert_eq!(text(cast.type_name.as_ref().expect("has a type"), written), expect);
+        let mut catalog = Catalog::default();
+        catalog.server.search_path = vec![Ident::new("public")];
+        for (schema, name) in [("public", "Mood"), ("app", "Mood"), ("app", "level")] {
+            let kind = Type { name: Name::new(schema, name), kind: TypeKind::Other };
+            catalog.types.insert(kind.name.clone(), kind);
+        }
+        assert_eq!(text(cast.type_name.as_ref().expect("has a type"), written, &catalog), expect);
     }
 
     #[test]
@@ -230,6 +245,9 @@ mod tests {
             ("TEXT", "text"),
             ("citext", "citext"),
             ("app.\"Mood\"[]", "app.\"Mood\"[]"),
+            ("public.\"Mood\"", "\"Mood\""),
+            ("app . level", "app.level"),
+            ("geometry(Point, 4326)", "geometry(Point, 4326)"),
         ] {
             check(written, expect);
         }

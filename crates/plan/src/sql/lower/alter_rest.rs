@@ -417,7 +417,7 @@ fn new_type(
     let Some(name) = &def.type_name else { return Vec::new() };
     let start = lower.tokens.at(ast::byte(name.location));
     let written = lower.tokens.slice(start, lower.tokens.after_name(start));
-    let text = types::text(name, written);
+    let text = types::text(name, written, lower.catalog);
     let mut effects = Vec::new();
     for relation in tree(lower.catalog, table, LockMode::AccessExclusive) {
         effects.extend(changed(lower.catalog, &relation.relation, |table| {

@@ -6,16 +6,19 @@ use pg_query::protobuf::{
 };
 use pg_query::{Node, NodeEnum};
 
-use crate::catalog::{Column, Function, Relation, RelationKind, Sequence, Type, TypeKind, Volatility};
+use crate::catalog::{
+    Column, Dependent, DependentKind, Function, Relation, RelationKind, Sequence, Type, TypeKind, Volatility,
+};
 use crate::change::Change;
 use crate::effect::Effect;
 use crate::kind::as_written::AsWritten;
 use crate::pg::lock::LockMode;
 use crate::plan::{LockClaim, Work, WorkKind};
+use crate::sql::analyse::Scope;
 use crate::sql::ast;
 use crate::sql::ident::{Ident, Name};
 use crate::sql::lower::output::{self, renamed};
-use crate::sql::lower::{Lower, Lowered, Refused, create_table, function, kinds, tree};
+use crate::sql::lower::{Lower, Lowered, Refused, column, create_table, function, kinds, tree};
 use crate::sql::types;
 
 /// Lowers it if it is online as it stands.
@@ -82,20 +85,23 @@ fn definitions(lower: &Lower, node: &NodeEnum) -> Option<Lowered> {
         }
         NodeEnum::CompositeTypeStmt(statement) => {
             let (schema, name) = ast::table_name(statement.typevar.as_ref()?);
-            made("create_type", lower.new_name(schema, name), TypeKind::Other, "TYPE")
+            let name = lower.new_name(schema, name);
+            // Its row type is a relation too.
+            let mut relation =
+                Relation::new(name.clone(), RelationKind::CompositeType, catalog.server.role.clone());
+            let scope = Scope::table(catalog, None, &name.name);
+            for column in ast::each(&statement.coldeflist) {
+                if let NodeEnum::ColumnDef(def) = column {
+                    let end = lower.statement.tokens.end;
+                    relation.columns.push(create_table::plain(&column::definition(lower, def, end, &scope)));
+                }
+            }
+            with(made("create_type", name, TypeKind::Other, "TYPE"), Effect::Relation(Box::new(relation)))
         }
         NodeEnum::CreateRangeStmt(statement) => {
             let name = new(&statement.type_name);
             let multirange = Effect::Type(Type { name: multirange(&name), kind: TypeKind::Other });
-            match made("create_type", name, TypeKind::Other, "TYPE") {
-                Ok(mut changes) => {
-                    if let Some(Change::AsWritten(change)) = changes.first_mut() {
-                        change.effects.push(multirange);
-                    }
-                    Ok(changes)
-                }
-                Err(refused) => Err(refused),
-            }
+            with(made("create_type", name, TypeKind::Other, "TYPE"), multirange)
         }
         NodeEnum::CreateDomainStmt(statement) => {
             let has = |wanted: &[pg_query::protobuf::ConstrType]| {
@@ -208,6 +214,15 @@ fn definitions(lower: &Lower, node: &NodeEnum) -> Option<Lowered> {
         }
         _ => return None,
     })
+}
+
+/// Adds an effect to the one change.
+fn with(lowered: Lowered, effect: Effect) -> Lowered {
+    let mut changes = lowered?;
+    if let Some(Change::AsWritten(change)) = changes.first_mut() {
+        change.effects.push(effect);
+    }
+    Ok(changes)
 }
 
 /// A range type's multirange. Source: makeMultirangeTypeName in src/backend/catalog/pg_type.c.
@@ -370,6 +385,45 @@ fn publication(lower: &Lower, kind: &'static str, objects: &[Node]) -> Lowered {
     entry.done(lower)
 }
 
+/// Everything that a view reads comes to depend on it: DROP COLUMN later in the file meets it. By column where the query
+/// names columns, and only as far as names show.
+fn dependents(lower: &Lower, view: &Name, made: RelationKind, query: &NodeEnum) -> Vec<Effect> {
+    let visible = lower.catalog.server.search_path.contains(&view.schema);
+    let word = if made == RelationKind::MaterializedView { "materialized view" } else { "view" };
+    let description = if visible { format!("{word} {}", view.name) } else { format!("{word} {view}") };
+    let mut named: Vec<Ident> = Vec::new();
+    let mut star = false;
+    ast::walk(query, &mut |kind, fields| {
+        if kind == "ColumnRef" {
+            match ast::name_parts(fields, "fields").last() {
+                Some(last) if last == "*" => star = true,
+                Some(last) => named.push(Ident::from(last.as_str())),
+                None => {}
+            }
+        }
+        true
+    });
+    let mut effects = Vec::new();
+    for claim in reads(lower, query) {
+        let Some(relation) = lower.catalog.relation(&claim.relation) else { continue };
+        let uses = relation.columns.iter().filter(|column| star || named.contains(&column.name));
+        let mut columns: Vec<Option<Ident>> = uses.map(|column| Some(column.name.clone())).collect();
+        if columns.is_empty() {
+            columns.push(None);
+        }
+        effects.extend(columns.into_iter().map(|column| Effect::Dependent {
+            relation: relation.name.clone(),
+            dependent: Dependent {
+                column,
+                kind: DependentKind::View,
+                description: description.clone(),
+                automatic: false,
+            },
+        }));
+    }
+    effects
+}
+
 /// What reads, and rows that are given.
 fn queries(lower: &Lower, node: &NodeEnum) -> Option<Lowered> {
     Some(match node {
@@ -440,6 +494,7 @@ fn view(lower: &Lower, statement: &ViewStmt) -> Lowered {
     let undo = format!("DROP VIEW {name}");
     let mut entry = Entry::new("create_view", vec![Effect::Relation(Box::new(relation))], undo);
     entry.locks = reads(lower, query);
+    entry.effects.extend(dependents(lower, &name, RelationKind::View, query));
     if let Some(old) = old {
         // Source: DefineVirtualRelation in src/backend/commands/view.c.
         entry.locks.retain(|claim| claim.relation != old.name);
@@ -518,6 +573,10 @@ fn from_query(lower: &Lower, made: Made) -> Lowered {
         return if made.maybe { Ok(Vec::new()) } else { Err(exists(lower, made.kind, &name)) };
     }
     let undo = format!("DROP {} {name}", made.word);
+    let dependents = match made.made {
+        RelationKind::MaterializedView => dependents(lower, &name, made.made, made.query),
+        _ => Vec::new(),
+    };
     let mut relation = Relation::new(name, made.made, lower.catalog.server.role.clone());
     relation.unlogged = made.var.relpersistence == "u";
     let effect = match columns(lower, made.query, &made.names) {
@@ -528,6 +587,7 @@ fn from_query(lower: &Lower, made: Made) -> Lowered {
         None => Effect::Unknown(made.kind.to_owned()),
     };
     let mut entry = Entry::new(made.kind, vec![effect], undo);
+    entry.effects.extend(dependents);
     entry.locks = reads(lower, made.query);
     if made.data {
         entry.work = entry

@@ -78,7 +78,7 @@ pub(crate) fn definition<'a>(
         name: Ident::from(def.colname.as_str()),
         data_type: match (&def.type_name, serial) {
             (_, Some(integer)) => integer.to_owned(),
-            (Some(name), None) => types::text(name, written),
+            (Some(name), None) => types::text(name, written, lower.catalog),
             (None, None) => written.to_owned(),
         },
         user_type: def.type_name.as_ref().and_then(|name| types::user_type(name, lower.catalog)),

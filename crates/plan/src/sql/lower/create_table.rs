@@ -619,7 +619,8 @@ impl<'a, 'l> Builder<'a, 'l> {
     }
 }
 
-fn plain(definition: &Definition) -> Column {
+/// A column as first made: NOT NULL is added by what names its constraint.
+pub(crate) fn plain(definition: &Definition) -> Column {
     Column {
         name: definition.name.clone(),
         data_type: definition.data_type.clone(),

@@ -72,7 +72,7 @@ fn parameters(lower: &Lower, statement: &CreateFunctionStmt) -> Parameters {
         let end = tokens.element_end(start, lower.statement.tokens.end);
         let default =
             tokens.find(start, end, |kind| matches!(kind, Kind::Default | Kind::Ascii61 | Kind::ColonEquals));
-        let text = types::text(name, tokens.slice(start, default.unwrap_or(end)));
+        let text = types::text(name, tokens.slice(start, default.unwrap_or(end)), lower.catalog);
         if mode != FunctionParameterMode::FuncParamOut {
             found.inputs.push(text.clone());
         }

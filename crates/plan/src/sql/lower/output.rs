@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{RangeVar, SelectStmt, SetOperation, WithClause};
+use pg_query::protobuf::{AExprKind, RangeVar, SelectStmt, SetOperation, SubLinkType, WithClause, a_const};
 
 use crate::catalog::Catalog;
 use crate::sql::ident::Ident;
@@ -57,7 +57,7 @@ fn of_select(catalog: &Catalog, select: &SelectStmt, outer: &With) -> Option<Vec
             "" => names::column_name(value),
             name => Ident::from(name),
         };
-        columns.push((name, type_of(value, tables.as_deref().unwrap_or_default())));
+        columns.push((name, type_of(catalog, value, tables.as_deref().unwrap_or_default())));
     }
     Some(columns)
 }
@@ -127,8 +127,15 @@ pub(crate) fn renamed(columns: Option<Vec<Output>>, names: &[Ident]) -> Option<V
     Some(columns)
 }
 
-fn type_of(value: &NodeEnum, tables: &[Source]) -> String {
-    let found = match value {
+fn type_of(catalog: &Catalog, value: &NodeEnum, tables: &[Source]) -> String {
+    known_type(catalog, value, tables).unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// The type of an expression where PostgreSQL could not choose another.
+fn known_type(catalog: &Catalog, value: &NodeEnum, tables: &[Source]) -> Option<String> {
+    let of = |node: Option<&pg_query::Node>| known_type(catalog, ast::node(node)?, tables);
+    let plain = |name: &str| Some(name.to_owned());
+    match value {
         NodeEnum::ColumnRef(reference) => {
             let (qualifier, name) = ast::qualified(&reference.fields);
             tables
@@ -138,8 +145,57 @@ fn type_of(value: &NodeEnum, tables: &[Source]) -> String {
                 .find(|(column, _)| *column == name)
                 .map(|(_, data_type)| data_type.clone())
         }
-        NodeEnum::TypeCast(cast) => cast.type_name.as_ref().map(|name| types::text(name, "unknown")),
+        NodeEnum::TypeCast(cast) => cast.type_name.as_ref().map(|name| types::text(name, "unknown", catalog)),
+        NodeEnum::AConst(constant) => match &constant.val {
+            Some(a_const::Val::Ival(_)) => plain("integer"),
+            Some(a_const::Val::Boolval(_)) => plain("boolean"),
+            Some(a_const::Val::Sval(_)) => plain("text"),
+            Some(a_const::Val::Fval(number)) if number.fval.contains(['.', 'e', 'E']) => plain("numeric"),
+            _ => None,
+        },
+        NodeEnum::NullTest(_) | NodeEnum::BooleanTest(_) | NodeEnum::BoolExpr(_) => plain("boolean"),
+        NodeEnum::SubLink(link) if link.sub_link_type() == SubLinkType::ExistsSublink => plain("boolean"),
+        NodeEnum::AExpr(expr) => match (expr.kind(), ast::strings(&expr.name).last().copied()) {
+            (
+                AExprKind::AexprOp,
+                Some("=" | "<>" | "!=" | "<" | ">" | "<=" | ">=" | "~" | "~*" | "!~" | "!~*"),
+            ) => plain("boolean"),
+            (AExprKind::AexprOp, Some("+" | "-" | "*" | "/" | "%")) => {
+                let (left, right) = (of(expr.lexpr.as_deref())?, of(expr.rexpr.as_deref())?);
+                let same = matches!(left.as_str(), "integer" | "bigint" | "double precision" | "numeric");
+                (same && left == right).then_some(left)
+            }
+            (AExprKind::AexprOp | AExprKind::AexprNullif | AExprKind::Undefined, _) => None,
+            _ => plain("boolean"),
+        },
+        NodeEnum::CoalesceExpr(expr) => {
+            let mut all = ast::each(&expr.args).map(|arg| known_type(catalog, arg, tables));
+            let first = all.next()??;
+            all.all(|other| other.is_some_and(|other| other == first)).then_some(first)
+        }
+        NodeEnum::FuncCall(call) => {
+            let name = ast::strings(&call.funcname).last().copied()?;
+            match name {
+                "count" | "row_number" | "rank" | "dense_rank" => plain("bigint"),
+                "now" | "transaction_timestamp" | "statement_timestamp" | "clock_timestamp" => {
+                    plain("timestamp with time zone")
+                }
+                "lower" | "upper" | "concat" | "md5" | "btrim" | "ltrim" | "rtrim" | "string_agg" => {
+                    (name != "string_agg" || of(call.args.first()).as_deref() == Some("text"))
+                        .then(|| "text".to_owned())
+                }
+                "length" | "char_length" => plain("integer"),
+                "bool_and" | "bool_or" | "every" => plain("boolean"),
+                "min" | "max" => of(call.args.first()).filter(|name| name != "unknown"),
+                "sum" => match of(call.args.first())?.as_str() {
+                    "smallint" | "integer" => plain("bigint"),
+                    "bigint" | "numeric" => plain("numeric"),
+                    _ => None,
+                },
+                "gen_random_uuid" => plain("uuid"),
+                _ => None,
+            }
+        }
         _ => None,
-    };
-    found.unwrap_or_else(|| "unknown".to_owned())
+    }
 }

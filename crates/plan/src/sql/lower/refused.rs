@@ -349,23 +349,17 @@ fn maintenance(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
                     }
                 }
             }
-            if full {
-                lower.refuse(
-                    "vacuum",
-                    Code::NoOnlineForm,
-                    "VACUUM FULL rewrites the table and its indexes under ACCESS EXCLUSIVE",
-                    "use plain VACUUM, or an extension that repacks beside running writes",
-                    run,
-                )
+            let reason = if full {
+                "VACUUM FULL is maintenance, not a change of the schema: it rewrites the table and its indexes under ACCESS EXCLUSIVE"
             } else {
-                lower.refuse(
-                    "vacuum",
-                    Code::NotSchema,
-                    "VACUUM is maintenance, not a change of the schema, and cannot run in a transaction block",
-                    "leave it to autovacuum, or run it outside the migration",
-                    run,
-                )
-            }
+                "VACUUM is maintenance, not a change of the schema, and cannot run in a transaction block"
+            };
+            let way_out = if full {
+                "use plain VACUUM, or an extension that repacks beside running writes"
+            } else {
+                "leave it to autovacuum, or run it outside the migration"
+            };
+            lower.refuse("vacuum", Code::NotSchema, reason, way_out, run)
         }
         NodeEnum::ClusterStmt(cluster) => {
             let mut run = match cluster.relation.as_ref().map(|var| lower.relation("cluster", var)) {

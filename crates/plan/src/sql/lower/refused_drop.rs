@@ -3,7 +3,7 @@
 use pg_query::protobuf::{DropStmt, ObjectType};
 use pg_query::{Node, NodeEnum};
 
-use crate::catalog::{ConstraintKind, DependentKind, Relation};
+use crate::catalog::{ConstraintKind, DependentKind, Relation, RelationKind};
 use crate::diagnostic::Code;
 use crate::effect::Effect;
 use crate::pg::lock::LockMode;
@@ -140,6 +140,7 @@ fn object(lower: &Lower, kind: &'static str, drop: &DropStmt, object: &Node) -> 
 
 fn relation(lower: &Lower, table: &Relation, cascade: bool) -> Run {
     let mut run = Run::on(lower.catalog, table);
+    let mut known = true;
     for constraint in &table.constraints {
         if let ConstraintKind::ForeignKey { table: referenced, .. } = &constraint.kind {
             claim(&mut run, referenced);
@@ -148,15 +149,39 @@ fn relation(lower: &Lower, table: &Relation, cascade: bool) -> Run {
     for (child, _) in lower.catalog.incoming_foreign_keys(&table.name) {
         claim(&mut run, &child.name);
     }
+    let mut views = Vec::new();
     for gone in tree(lower.catalog, table, LockMode::AccessExclusive).into_iter().rev() {
+        if cascade && let Some(relation) = lower.catalog.relation(&gone.relation) {
+            known = dependent_views(lower, relation, &mut views) && known;
+        }
         run.effects.push(Effect::RelationGone(gone.relation));
     }
-    let foreign =
-        |kind: DependentKind| matches!(kind, DependentKind::ForeignKey | DependentKind::Publication);
-    if cascade && table.dependents.iter().any(|d| !d.automatic && !foreign(d.kind)) {
-        run = run.unknown("drop_table");
+    for view in views {
+        claim(&mut run, &view);
+        run.effects.insert(0, Effect::RelationGone(view));
     }
-    run
+    if known { run } else { run.unknown("drop_table") }
+}
+
+/// Views that go with CASCADE, those on them too; false where something else goes with it.
+fn dependent_views(lower: &Lower, relation: &Relation, views: &mut Vec<Name>) -> bool {
+    let mut known = true;
+    for dependent in relation.dependents.iter().filter(|dependent| !dependent.automatic) {
+        let view = lower.catalog.relations.values().find(|view| {
+            matches!(view.kind, RelationKind::View | RelationKind::MaterializedView)
+                && dependent.is_view(&view.name)
+        });
+        match (dependent.kind, view) {
+            (DependentKind::ForeignKey | DependentKind::Publication | DependentKind::Statistics, _) => {}
+            (DependentKind::View, Some(view)) if views.contains(&view.name) => {}
+            (DependentKind::View, Some(view)) => {
+                views.push(view.name.clone());
+                known = dependent_views(lower, view, views) && known;
+            }
+            _ => known = false,
+        }
+    }
+    known
 }
 
 fn claim(run: &mut Run, name: &Name) {
