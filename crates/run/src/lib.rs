@@ -10,6 +10,7 @@ pub mod engine;
 pub mod error;
 pub mod event;
 pub mod files;
+pub mod introspect;
 pub mod lease;
 pub mod ledger;
 pub mod probe;

@@ -1,0 +1,98 @@
+-- What depends on a table or column and is not part of the table's own description: its indexes, defaults, constraints,
+-- triggers without columns, partitions and owned sequences are left out.
+WITH relation AS MATERIALIZED (
+    SELECT c.oid, c.reltype, t.typarray
+    FROM pg_catalog.pg_class AS c
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    LEFT JOIN pg_catalog.pg_type AS t ON t.oid = c.reltype
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
+      AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'concertina', 'concertina_archive')
+),
+dependency AS MATERIALIZED (
+    SELECT r.oid AS relation, d.refobjsubid AS attnum, d.classid, d.objid, d.objsubid, d.deptype, false AS by_type
+    FROM relation AS r
+    JOIN pg_catalog.pg_depend AS d ON d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = r.oid
+    UNION ALL
+    -- Columns and functions that use the table's row type.
+    SELECT r.oid, 0, d.classid, d.objid, d.objsubid, d.deptype, true
+    FROM relation AS r
+    JOIN pg_catalog.pg_depend AS d
+      ON d.refclassid = 'pg_catalog.pg_type'::regclass AND d.refobjid IN (r.reltype, r.typarray)
+    WHERE NOT (d.classid = 'pg_catalog.pg_type'::regclass AND d.objid IN (r.reltype, r.typarray))
+),
+dependent AS (
+    SELECT p.relation, p.attnum, p.deptype IN ('a', 'i') AS automatic,
+           CASE WHEN v.relkind IN ('v', 'm') THEN 'view' ELSE 'other' END AS kind,
+           CASE WHEN v.relkind IN ('v', 'm')
+                THEN pg_describe_object('pg_catalog.pg_class'::regclass, v.oid, 0)
+                ELSE pg_describe_object(p.classid, p.objid, 0) END AS description
+    FROM dependency AS p
+    JOIN pg_catalog.pg_rewrite AS w ON p.classid = 'pg_catalog.pg_rewrite'::regclass AND w.oid = p.objid
+    JOIN pg_catalog.pg_class AS v ON v.oid = w.ev_class
+    WHERE w.ev_class <> p.relation OR (p.attnum <> 0 AND v.relkind NOT IN ('v', 'm'))
+    UNION ALL
+    SELECT p.relation, p.attnum, p.deptype IN ('a', 'i'), 'policy', pg_describe_object(p.classid, p.objid, 0)
+    FROM dependency AS p
+    JOIN pg_catalog.pg_policy AS y ON p.classid = 'pg_catalog.pg_policy'::regclass AND y.oid = p.objid
+    WHERE p.attnum <> 0 OR y.polrelid <> p.relation
+    UNION ALL
+    SELECT p.relation, p.attnum, p.deptype IN ('a', 'i'), 'trigger', pg_describe_object(p.classid, p.objid, 0)
+    FROM dependency AS p
+    JOIN pg_catalog.pg_trigger AS t ON p.classid = 'pg_catalog.pg_trigger'::regclass AND t.oid = p.objid
+    WHERE (p.attnum <> 0 OR t.tgrelid <> p.relation) AND NOT t.tgisinternal
+    UNION ALL
+    -- On 14 the generated column itself depends, and automatically: DROP COLUMN would take it along without a word. That is
+    -- nothing to happen by the way, so it counts as standing in the way there too.
+    SELECT p.relation, p.attnum, false, 'generated_column',
+           pg_describe_object('pg_catalog.pg_class'::regclass, p.objid, p.objsubid)
+    FROM dependency AS p
+    JOIN pg_catalog.pg_attribute AS a ON a.attrelid = p.objid AND a.attnum = p.objsubid AND a.attgenerated <> ''
+    WHERE p.classid = 'pg_catalog.pg_class'::regclass AND p.objid = p.relation AND p.objsubid <> p.attnum
+      AND p.attnum <> 0 AND NOT p.by_type
+    UNION ALL
+    SELECT p.relation, p.attnum, false, 'generated_column',
+           pg_describe_object('pg_catalog.pg_class'::regclass, d.adrelid, d.adnum)
+    FROM dependency AS p
+    JOIN pg_catalog.pg_attrdef AS d ON p.classid = 'pg_catalog.pg_attrdef'::regclass AND d.oid = p.objid
+    JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum AND a.attgenerated <> ''
+    WHERE p.attnum <> 0 AND (d.adrelid <> p.relation OR d.adnum <> p.attnum)
+    UNION ALL
+    SELECT p.relation, p.attnum, p.deptype IN ('a', 'i'), 'function', pg_describe_object(p.classid, p.objid, 0)
+    FROM dependency AS p
+    WHERE p.classid = 'pg_catalog.pg_proc'::regclass
+    UNION ALL
+    SELECT p.relation, p.attnum, p.deptype IN ('a', 'i'),
+           CASE k.contype WHEN 'f' THEN 'foreign_key' ELSE 'other' END, pg_describe_object(p.classid, p.objid, 0)
+    FROM dependency AS p
+    JOIN pg_catalog.pg_constraint AS k ON p.classid = 'pg_catalog.pg_constraint'::regclass AND k.oid = p.objid
+    WHERE k.conrelid <> p.relation AND k.conparentid = 0
+    UNION ALL
+    SELECT p.relation, p.attnum, p.deptype IN ('a', 'i'), 'publication', pg_describe_object(p.classid, p.objid, 0)
+    FROM dependency AS p
+    WHERE p.classid = 'pg_catalog.pg_publication_rel'::regclass
+    UNION ALL
+    SELECT p.relation, p.attnum, p.deptype IN ('a', 'i'), 'statistics', pg_describe_object(p.classid, p.objid, 0)
+    FROM dependency AS p
+    WHERE p.classid = 'pg_catalog.pg_statistic_ext'::regclass
+    UNION ALL
+    -- A column of this row type, a typed table, an operator, a cast, a default that casts to it.
+    SELECT p.relation, p.attnum, p.deptype IN ('a', 'i'), 'other', pg_describe_object(p.classid, p.objid, p.objsubid)
+    FROM dependency AS p
+    WHERE p.by_type
+      AND p.classid NOT IN ('pg_catalog.pg_rewrite'::regclass, 'pg_catalog.pg_policy'::regclass,
+                            'pg_catalog.pg_trigger'::regclass, 'pg_catalog.pg_proc'::regclass,
+                            'pg_catalog.pg_constraint'::regclass)
+)
+SELECT json_build_object(
+    'relation', d.relation::bigint,
+    'column', a.attname,
+    'kind', d.kind,
+    'description', d.description,
+    'automatic', bool_and(d.automatic)
+)
+FROM dependent AS d
+LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.relation AND a.attnum = d.attnum AND d.attnum > 0
+-- NULL: it went while we looked.
+WHERE d.description IS NOT NULL
+GROUP BY d.relation, d.attnum, a.attname, d.kind, d.description
+ORDER BY d.relation, d.attnum, d.kind, d.description

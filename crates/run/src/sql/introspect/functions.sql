@@ -1,0 +1,10 @@
+-- Functions and procedures outside PostgreSQL's own schemas, those of extensions included: expressions call them.
+SELECT json_build_object(
+    'schema', n.nspname,
+    'name', p.proname,
+    'arguments', pg_get_function_identity_arguments(p.oid),
+    'volatility', p.provolatile
+)
+FROM pg_catalog.pg_proc AS p
+JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'concertina', 'concertina_archive')
