@@ -20,6 +20,7 @@ pub mod failure;
 pub mod folder;
 
 pub mod cmd;
+pub mod demo;
 mod session;
 mod signal;
 

@@ -7,12 +7,14 @@
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
+mod demo;
 mod error;
 mod history;
 mod outcome;
 mod plan;
 mod status;
 
+pub use demo::{DemoDocument, Felt, Run, Span};
 pub use error::ErrorDocument;
 pub use history::HistoryDocument;
 pub use outcome::{CreatedDocument, InitDocument, OutcomeDocument};
@@ -79,6 +81,7 @@ pub fn schemas() -> Vec<(String, serde_json::Value)> {
         one::<InitDocument>(),
         one::<CreatedDocument>(),
         one::<ErrorDocument>(),
+        one::<DemoDocument>(),
     ]
 }
 

@@ -1,0 +1,71 @@
+//! The same as the screen, for programs.
+
+use std::time::Duration;
+
+use concertina_lab::traffic::Window;
+
+use super::run::Outcome;
+use super::shop::{MIGRATION, SETTINGS};
+use super::{Seen, chart};
+use crate::wire::{DemoDocument, Felt, Run, Span};
+
+/// Everything that was seen.
+pub fn document(seen: &Seen) -> DemoDocument {
+    DemoDocument {
+        server_version: seen.machine.version.clone(),
+        cores: seen.machine.cores,
+        settings: SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        migration: MIGRATION.to_owned(),
+        rows: seen.size.orders,
+        database_bytes: seen.bytes,
+        rate: seen.options.rate,
+        connections: seen.options.connections,
+        naive: run(&seen.naive),
+        concertina: run(&seen.online),
+        faults: seen.faults(),
+    }
+}
+
+fn run(outcome: &Outcome) -> Run {
+    let state = &outcome.state;
+    Run {
+        seconds: outcome.took.as_secs_f64(),
+        rows_written: outcome.written,
+        rows: state.rows,
+        rows_right: state.right,
+        before: felt(&outcome.before()),
+        during: felt(&outcome.during()),
+        scheduled: outcome.report.scheduled,
+        unanswered: outcome.report.unanswered(),
+        acknowledged_writes: outcome.acknowledged.inserted + outcome.acknowledged.updated,
+        acknowledged_writes_lost: state.lost(outcome.acknowledged),
+        spans: outcome
+            .spans
+            .iter()
+            .map(|span| Span {
+                what: span.what.clone(),
+                from_seconds: span.from.as_secs_f64(),
+                to_seconds: span.to.as_secs_f64(),
+            })
+            .collect(),
+        worst_ms_by_second: chart::worst(&outcome.report, Duration::from_secs(1))
+            .into_iter()
+            .map(ms)
+            .collect(),
+    }
+}
+
+fn felt(window: &Window) -> Felt {
+    Felt {
+        operations: window.ops,
+        failed: window.failed,
+        errors: window.errors.clone(),
+        p50_ms: ms(window.p50),
+        p99_ms: ms(window.p99),
+        worst_ms: ms(window.max),
+    }
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
