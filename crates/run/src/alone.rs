@@ -1,0 +1,282 @@
+//! Statements that run outside a transaction (CONCURRENTLY): probed, healed and watched instead of rolled back.
+//!
+//! A failed or killed CREATE INDEX CONCURRENTLY leaves an INVALID index, and a unique one may enforce already; it is
+//! dropped on every way out that allows it, and at resume otherwise. Only an index that is INVALID, that nobody is
+//! building, and that the probe names is ever dropped. Source: doc/src/sgml/ref/create_index.sgml, "Building Indexes
+//! Concurrently".
+
+use std::time::{Duration, Instant};
+
+use concertina_plan::plan::Probe;
+use concertina_plan::sql::ident::Name;
+use tokio_postgres::types::Type;
+
+use crate::error::{Doing, Error, Failure};
+use crate::event::Event;
+use crate::executor::{Backoff, Job, Run};
+use crate::ledger::StepRow;
+use crate::long_step::{cancellable, check_patience, is_violation, violated};
+use crate::observe::{Before, Sampled};
+use crate::obstacle::seconds;
+use crate::{failpoint, probe};
+
+/// Runs the step. Returns whether it was done already.
+pub(crate) async fn run(
+    run: &mut Run,
+    job: &Job<'_>,
+    sql: &str,
+    heal: Option<&str>,
+    known: Option<&StepRow>,
+) -> Result<bool, Error> {
+    let since = Instant::now();
+    let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
+    let mut begun = known.is_some();
+    for attempt in 1.. {
+        if begun && is_done(run, job).await? {
+            run.finish(job, None).await?;
+            return Ok(true);
+        }
+        // A leftover is ours only if we began before.
+        if begun && let Some(heal) = heal {
+            clean(run, job, heal, since).await?;
+        }
+        run.begin_try(job).await?;
+        begun = true;
+        failpoint::reach("alone_begun");
+        let Err(error) = execute(run, job, sql).await else {
+            failpoint::reach("alone_done");
+            if job.step.probe != Probe::Ledger && !is_done(run, job).await? {
+                return Err(job.failed(&Error::Sql {
+                    doing: job.step.title.clone(),
+                    sqlstate: "-----".to_owned(),
+                    message: "the statement ended without error, but its effect is not there".to_owned(),
+                }));
+            }
+            run.finish(job, None).await?;
+            return Ok(false);
+        };
+        if error.failure() == Failure::ConnectionLost {
+            return Err(error);
+        }
+        failpoint::reach("alone_failed");
+        let healed = heal_quickly(run, job, heal).await;
+        run.check_stop()?;
+        match error {
+            error if error.failure().is_transient() => {
+                let reason = error.to_string();
+                run.tell(&Event::Retry { step: job.number, attempt, reason: reason.clone() });
+                check_patience(run, job, since, &reason)?;
+            }
+            error if error.sqlstate().is_some_and(is_violation) => {
+                healed?;
+                return Err(violated(job, &error));
+            }
+            error @ Error::Sql { .. } => {
+                healed?;
+                return Err(job.failed(&error));
+            }
+            error => return Err(error),
+        }
+        run.pause(backoff.next()).await?;
+    }
+    Ok(false)
+}
+
+async fn is_done(run: &Run, job: &Job<'_>) -> Result<bool, Error> {
+    // A step that leaves no trace in the catalog is repeated.
+    if job.step.probe == Probe::Ledger {
+        return Ok(false);
+    }
+    probe::holds(&run.work.client, &job.step.probe).await
+}
+
+/// The statement itself, under its own long budget: it waits for locks and for old snapshots without hurting anyone.
+async fn execute(run: &Run, job: &Job<'_>, sql: &str) -> Result<(), Error> {
+    // The lease cannot be held by a lock across it, so it is checked right before; the heartbeat keeps it ours.
+    run.in_ledger(async |_| Ok(())).await?;
+    set_lock_timeout(run, run.settings.lock_patience).await?;
+    let before = match run.settings.observe_locks {
+        true => Some(Before::look_at_all(&run.control).await?),
+        false => None,
+    };
+    let mut sampled = Sampled::default();
+    let mut progress = Progress::new();
+    let result = cancellable(run, run.work.client.batch_execute(sql), async || {
+        failpoint::reach("alone_running");
+        if before.is_some() {
+            // A sample that is missed is one of many.
+            let _ = sampled.sample(&run.control, run.work.pid).await;
+        }
+        progress.tell(run, job).await;
+    })
+    .await
+    .doing(&job.step.title);
+    if let Some(before) = before {
+        sampled.report(&run.control, job, &before, &*run.observer).await?;
+    }
+    if !run.work.is_closed() {
+        set_lock_timeout(run, run.settings.max_stall).await?;
+    }
+    result
+}
+
+async fn set_lock_timeout(run: &Run, time: Duration) -> Result<(), Error> {
+    let sql = format!("SET lock_timeout = {}", time.as_millis().clamp(1, 2_000_000_000));
+    run.work.client.batch_execute(&sql).await.doing("set the lock timeout")
+}
+
+/// Removes what a failed try left behind, waiting as long as it takes.
+async fn clean(run: &Run, job: &Job<'_>, heal: &str, since: Instant) -> Result<(), Error> {
+    let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
+    loop {
+        match leftover(run, &job.step.probe).await? {
+            Leftover::None => return Ok(()),
+            Leftover::Building(pid) => {
+                let reason = format!("pid {pid} is building the same index; it is left alone until it ends");
+                run.tell(&Event::Waiting { step: job.number, reason: reason.clone(), since: since.elapsed() });
+                check_patience(run, job, since, &reason)?;
+            }
+            Leftover::Invalid => {
+                set_lock_timeout(run, Duration::from_secs(60)).await?;
+                let healed = cancellable(run, run.work.client.batch_execute(heal), async || {}).await;
+                set_lock_timeout(run, run.settings.max_stall).await?;
+                match healed.doing("remove the leftover of a failed try") {
+                    Ok(()) => return Ok(()),
+                    Err(error) if error.failure().is_transient() => {
+                        run.check_stop()?;
+                        check_patience(run, job, since, &error.to_string())?;
+                    }
+                    Err(error @ Error::Sql { .. }) => return Err(job.failed(&error)),
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        run.pause(backoff.next()).await?;
+    }
+}
+
+/// Removes the leftover at once if that takes seconds; otherwise it stays for the resume.
+async fn heal_quickly(run: &Run, job: &Job<'_>, heal: Option<&str>) -> Result<(), Error> {
+    let Some(heal) = heal else { return Ok(()) };
+    if !matches!(leftover(run, &job.step.probe).await?, Leftover::Invalid) {
+        return Ok(());
+    }
+    set_lock_timeout(run, Duration::from_secs(5)).await?;
+    let healed = run.work.client.batch_execute(heal).await.doing("remove the leftover of a failed try");
+    set_lock_timeout(run, run.settings.max_stall).await?;
+    match healed {
+        Err(error) if error.failure().is_transient() => {
+            run.tell(&Event::Note(
+                "the INVALID index of the failed try could not be dropped yet; the next run does it".to_owned(),
+            ));
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+enum Leftover {
+    None,
+    /// An INVALID index, or something that the catalog does not show.
+    Invalid,
+    /// Another backend is at it.
+    Building(i32),
+}
+
+async fn leftover(run: &Run, probe: &Probe) -> Result<Leftover, Error> {
+    let mut names = Vec::new();
+    index_names(probe, &mut names);
+    if names.is_empty() {
+        return Ok(Leftover::Invalid);
+    }
+    let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
+    let rows = run
+        .work
+        .client
+        .query_typed(LEFTOVER, &[(&names, Type::TEXT_ARRAY), (&run.work.pid, Type::INT4)])
+        .await
+        .doing("look for the leftover of a failed try")?;
+    Ok(match rows.first() {
+        None => Leftover::None,
+        Some(row) => row.get::<_, Option<i32>>(0).map_or(Leftover::Invalid, Leftover::Building),
+    })
+}
+
+fn index_names<'p>(probe: &'p Probe, names: &mut Vec<&'p Name>) {
+    match probe {
+        Probe::Index { name, .. } => names.push(name),
+        Probe::All { of } => of.iter().for_each(|probe| index_names(probe, names)),
+        _ => {}
+    }
+}
+
+const LEFTOVER: &str = "
+SELECT p.pid FROM pg_catalog.pg_index AS i
+LEFT JOIN pg_catalog.pg_stat_progress_create_index AS p ON p.index_relid = i.indexrelid AND p.pid <> $2
+WHERE NOT i.indisvalid AND i.indexrelid IN (SELECT to_regclass(name) FROM unnest($1) AS name)
+ORDER BY p.pid NULLS LAST LIMIT 1";
+
+/// Tells how far an index build is, and for whom it waits.
+struct Progress {
+    began: Instant,
+    told: Instant,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self { began: Instant::now(), told: Instant::now() }
+    }
+
+    async fn tell(&mut self, run: &Run, job: &Job<'_>) {
+        if self.told.elapsed() < Duration::from_millis(500) {
+            return;
+        }
+        self.told = Instant::now();
+        // What it says is for people only; a look that fails is repeated soon.
+        let Ok(rows) = run.control.client.query_typed(PROGRESS, &[(&run.work.pid, Type::INT4)]).await else {
+            return;
+        };
+        let Some(row) = rows.first() else { return };
+        let (phase, done, rows): (&str, f64, i64) = (row.get(0), row.get(1), row.get(2));
+        if let Some(pid) = row.get::<_, Option<i32>>(3) {
+            let (application, state): (Option<&str>, Option<&str>) = (row.get(4), row.get(5));
+            let age = row
+                .get::<_, Option<f64>>(6)
+                .map(|age| format!(", open for {}", seconds(Duration::from_secs_f64(age.max(0.0)))))
+                .unwrap_or_default();
+            let application = application.filter(|name| !name.is_empty()).map(|name| format!("{name}, "));
+            run.tell(&Event::Waiting {
+                step: job.number,
+                reason: format!(
+                    "{phase}: transaction of pid {pid} ({}{}{age})",
+                    application.unwrap_or_default(),
+                    state.unwrap_or("state not visible to us")
+                ),
+                since: self.began.elapsed(),
+            });
+            return;
+        }
+        let elapsed = self.began.elapsed();
+        let rows = u64::try_from(rows).unwrap_or_default();
+        let rate = rows as f64 / elapsed.as_secs_f64().max(0.001);
+        let eta = (done > 0.05).then(|| elapsed.mul_f64((1.0 - done) / done));
+        run.tell(&Event::Progress { step: job.number, rows, done, rate, eta });
+    }
+}
+
+/// The scan is taken for the first 70 %, its sort and load for the next 15 %, the second scan for the rest. Source:
+/// doc/src/sgml/monitoring.sgml, "CREATE INDEX Progress Reporting".
+const PROGRESS: &str = "
+SELECT p.phase,
+       CASE WHEN p.phase LIKE 'building index%' AND p.blocks_total > 0
+                 AND p.blocks_done < p.blocks_total THEN 0.7 * p.blocks_done / p.blocks_total
+            WHEN p.phase LIKE 'building index%' AND p.tuples_total > 0 THEN 0.7 + 0.15 * p.tuples_done / p.tuples_total
+            WHEN p.phase LIKE 'index validation: scanning table' AND p.blocks_total > 0
+                 THEN 0.85 + 0.15 * p.blocks_done / p.blocks_total
+            WHEN p.phase LIKE 'index validation%' OR p.phase LIKE 'waiting for%validation' THEN 0.85
+            WHEN p.phase LIKE 'waiting for old snapshots' THEN 0.99 ELSE 0 END::float8,
+       greatest(p.tuples_done, 0)::int8, nullif(p.current_locker_pid, 0)::int4, a.application_name, a.state,
+       extract(epoch FROM clock_timestamp() - a.xact_start)::float8
+FROM pg_catalog.pg_stat_progress_create_index AS p
+LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = nullif(p.current_locker_pid, 0)
+WHERE p.pid = $1";
