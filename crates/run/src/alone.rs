@@ -126,7 +126,7 @@ async fn set_lock_timeout(run: &Run, time: Duration) -> Result<(), Error> {
 }
 
 /// Removes what a failed try left behind, waiting as long as it takes.
-async fn clean(run: &Run, job: &Job<'_>, heal: &str, since: Instant) -> Result<(), Error> {
+pub(crate) async fn clean(run: &Run, job: &Job<'_>, heal: &str, since: Instant) -> Result<(), Error> {
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
     loop {
         match leftover(run, &job.step.probe).await? {

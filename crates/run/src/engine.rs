@@ -1,16 +1,25 @@
 //! The door to everything that touches the database.
+//!
+//! Commands that change something take the lease first, so that two runners never work at once; those that look do not.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use concertina_plan::catalog::Catalog;
-use concertina_plan::plan::Plan;
+use concertina_plan::effect::Effect;
+use concertina_plan::plan::{Plan, Undo};
 use concertina_plan::policy::Policy;
+use concertina_plan::{Source, effect};
 
+use crate::connect::{Session, Target};
 use crate::error::Error;
-use crate::event::Observer;
+use crate::event::{Event, Observer};
+use crate::executor::Run;
+use crate::lease::{self, Lease};
+use crate::ledger::{self, Direction, MigrationRow, StepRow};
 use crate::settings::Settings;
-use crate::state::{HistoryEntry, MigrationFile, MigrationStatus};
+use crate::state::{HistoryEntry, MigrationFile, MigrationState, MigrationStatus, StepState};
+use crate::{forward, introspect, simple, status, undo};
 
 /// Asks a run to stop at the next safe point. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -48,7 +57,11 @@ pub struct Confirm {
 
 /// A connection's worth of Concertina.
 pub struct Engine {
-    // target, settings, policy, observer, stop
+    pub(crate) target: Target,
+    pub(crate) settings: Settings,
+    pub(crate) policy: Policy,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) stop: Stop,
 }
 
 impl Engine {
@@ -57,67 +70,243 @@ impl Engine {
     /// # Errors
     /// [`Error::Connection`], [`Error::Unsupported`].
     pub async fn connect(
-        target: crate::connect::Target,
+        target: Target,
         settings: Settings,
         policy: Policy,
         observer: Arc<dyn Observer>,
         stop: Stop,
     ) -> Result<Self, Error> {
-        todo!()
+        let session = target.connect("check", &settings).await?;
+        target.refuse_pooler(&session, &settings).await?;
+        for note in &session.notes {
+            observer.event(&Event::Note(note.clone()));
+        }
+        Ok(Self { target, settings, policy, observer, stop })
     }
 
     /// Creates or upgrades the ledger schema. Idempotent.
+    ///
+    /// # Errors
+    /// [`Error::Privilege`], [`Error::Ledger`], [`Error::Connection`].
     pub async fn init(&self) -> Result<(), Error> {
-        todo!()
+        ledger::ensure(&self.open().await?.client).await
     }
 
     /// Physical and logical catalog: the server now, and as it will be once everything in flight is contracted.
+    ///
+    /// # Errors
+    /// [`Error::Ledger`], [`Error::Sql`], [`Error::Connection`].
     pub async fn catalogs(&self) -> Result<(Catalog, Catalog), Error> {
-        todo!()
+        let session = self.open().await?;
+        let rows = known(&session).await?;
+        catalogs(&session, &rows).await
     }
 
     /// Plans one file on the live catalog: read-only, works without a ledger. For a migration that already runs, its stored plan.
+    ///
+    /// # Errors
+    /// [`Error::Refused`], and those of [`Engine::catalogs`].
     pub async fn plan(&self, file: &MigrationFile) -> Result<Plan, Error> {
-        todo!()
+        let session = self.open().await?;
+        let rows = known(&session).await?;
+        let row = rows.iter().find(|row| row.name == file.name && row.state != MigrationState::Undone);
+        match row.and_then(|row| row.plan.clone()) {
+            Some(plan) => Ok(plan),
+            None => self.compile(&session, &rows, file).await,
+        }
     }
 
     /// Expand, backfill and validate: all unapplied files in order up to the first refusal, or only `only`.
+    ///
+    /// # Errors
+    /// The first one met; what was done before stays done, and the same command goes on from there.
     pub async fn expand(&self, files: &[MigrationFile], only: Option<&str>) -> Result<Outcome, Error> {
-        todo!()
+        let mut run = self.runner().await?;
+        let result = forward::expand(self, &mut run, files, only).await;
+        run.close().await;
+        result
     }
 
     /// Contract all expanded migrations, oldest first, or only `only`.
+    ///
+    /// # Errors
+    /// [`Error::NotConfirmed`] at the first one that would remove data without being told to, and as [`Engine::expand`].
     pub async fn contract(
         &self,
         files: &[MigrationFile],
         only: Option<&str>,
         confirm: Confirm,
     ) -> Result<Outcome, Error> {
-        todo!()
+        let mut run = self.runner().await?;
+        let result = forward::contract(&mut run, files, only, confirm).await;
+        run.close().await;
+        result
     }
 
     /// Expand and contract, file after file, as far as gates allow.
+    ///
+    /// # Errors
+    /// As [`Engine::expand`].
     pub async fn apply(&self, files: &[MigrationFile], confirm: Confirm) -> Result<Outcome, Error> {
-        todo!()
+        let mut run = self.runner().await?;
+        let result = forward::apply(self, &mut run, files, confirm).await;
+        run.close().await;
+        result
     }
 
     /// Run the unapplied files as written, one transaction a file where legal, recorded in the ledger.
+    ///
+    /// # Errors
+    /// As [`Engine::expand`].
     pub async fn apply_simple(&self, files: &[MigrationFile]) -> Result<Outcome, Error> {
-        todo!()
+        let mut run = self.runner().await?;
+        let result = simple::apply(self, &mut run, files).await;
+        run.close().await;
+        result
     }
 
     /// Back out to the start, from any phase. Without a name there must be exactly one candidate.
+    ///
+    /// # Errors
+    /// [`Error::CannotUndo`] before anything is touched, and as [`Engine::expand`].
     pub async fn undo(&self, only: Option<&str>) -> Result<Outcome, Error> {
-        todo!()
+        let mut run = self.runner().await?;
+        let result = undo::undo(&mut run, only).await;
+        run.close().await;
+        result
     }
 
     /// Every known and every given migration, in order of name.
+    ///
+    /// # Errors
+    /// [`Error::Ledger`], [`Error::Sql`], [`Error::Connection`].
     pub async fn status(&self, files: &[MigrationFile]) -> Result<Vec<MigrationStatus>, Error> {
-        todo!()
+        let session = self.open().await?;
+        let rows = known(&session).await?;
+        status::status(&session, rows, files).await
     }
 
     /// The event log, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Ledger`], [`Error::Sql`], [`Error::Connection`].
     pub async fn history(&self) -> Result<Vec<HistoryEntry>, Error> {
-        todo!()
+        let session = self.open().await?;
+        if !ledger::exists(&session.client).await? {
+            return Ok(Vec::new());
+        }
+        ledger::check(&session.client).await?;
+        ledger::history(&session.client).await
     }
+
+    pub(crate) async fn open(&self) -> Result<Session, Error> {
+        self.target.connect("work", &self.settings).await
+    }
+
+    /// Plans a file anew.
+    pub(crate) async fn compile(
+        &self,
+        session: &Session,
+        rows: &[MigrationRow],
+        file: &MigrationFile,
+    ) -> Result<Plan, Error> {
+        let (physical, logical) = catalogs(session, rows).await?;
+        let source = Source { name: &file.name, text: &file.text };
+        concertina_plan::plan(source, &logical, &physical, &self.policy).map_err(|diagnostics| {
+            Error::Refused { migration: file.name.clone(), diagnostics, text: file.text.clone() }
+        })
+    }
+
+    /// Makes sure of the ledger, takes the lease, and ends what an earlier runner left running.
+    async fn runner(&self) -> Result<Run, Error> {
+        let work = self.open().await?;
+        ledger::ensure(&work.client).await?;
+        let waiting = |reason: &str, since| {
+            self.observer.event(&Event::Waiting { step: 0, reason: reason.to_owned(), since });
+        };
+        let lease = Lease::acquire(&self.target, &self.settings, &self.stop, waiting).await?;
+        let control = match self.target.connect_control("control", &self.settings).await {
+            Ok(control) => control,
+            Err(error) => {
+                lease.release().await;
+                return Err(error);
+            }
+        };
+        let run = Run::new(self, work, control, lease);
+        let orphans = async {
+            let candidates = ledger::orphan_candidates(&run.work.client).await?;
+            lease::end_orphans(&run.control.client, &candidates).await
+        };
+        match orphans.await {
+            Ok(()) => Ok(run),
+            Err(error) => {
+                run.close().await;
+                Err(error)
+            }
+        }
+    }
+}
+
+/// What the ledger knows; nothing where there is none.
+async fn known(session: &Session) -> Result<Vec<MigrationRow>, Error> {
+    if !ledger::exists(&session.client).await? {
+        return Ok(Vec::new());
+    }
+    ledger::check(&session.client).await?;
+    ledger::migrations(&session.client).await
+}
+
+async fn catalogs(session: &Session, rows: &[MigrationRow]) -> Result<(Catalog, Catalog), Error> {
+    let physical = introspect::introspect(&session.client).await?;
+    let mut logical = physical.clone();
+    for row in rows.iter().filter(|row| in_flight(row.state)) {
+        let Some(plan) = &row.plan else { continue };
+        let steps = ledger::steps(&session.client, row.id).await?;
+        logical = effect::fold(&logical, remaining(plan, row.state, &steps));
+    }
+    Ok((physical, logical))
+}
+
+/// Under way: its effects are not all there yet, or not all gone.
+pub(crate) fn in_flight(state: MigrationState) -> bool {
+    match state {
+        MigrationState::Expanding
+        | MigrationState::Expanded
+        | MigrationState::Contracting
+        | MigrationState::Undoing => true,
+        MigrationState::Pending | MigrationState::Done | MigrationState::Undone => false,
+    }
+}
+
+/// Effects of what is still to be done: of the plan's steps or, of one that is taken back, of their undo in reverse.
+fn remaining<'p>(plan: &'p Plan, state: MigrationState, rows: &[StepRow]) -> Vec<&'p Effect> {
+    let is = |ordinal: usize, direction, sub: usize, state| {
+        rows.iter().any(|row| {
+            row.direction == direction
+                && usize::try_from(row.ordinal) == Ok(ordinal)
+                && usize::try_from(row.sub) == Ok(sub)
+                && row.state == state
+        })
+    };
+    let mut effects = Vec::new();
+    if state == MigrationState::Undoing {
+        for (ordinal, step) in plan.steps.iter().enumerate().rev() {
+            if let Undo::Steps { steps, .. } = &step.undo
+                && is(ordinal, Direction::Forward, 0, StepState::Done)
+            {
+                for (sub, step) in steps.iter().enumerate() {
+                    if !is(ordinal, Direction::Undo, sub, StepState::Done) {
+                        effects.extend(&step.provides);
+                    }
+                }
+            }
+        }
+        return effects;
+    }
+    for (ordinal, step) in plan.steps.iter().enumerate() {
+        if !is(ordinal, Direction::Forward, 0, StepState::Done) {
+            effects.extend(&step.provides);
+        }
+    }
+    effects
 }

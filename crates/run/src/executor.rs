@@ -18,7 +18,7 @@ use rand::Rng;
 use tokio::time::sleep;
 
 use crate::connect::{Session, Target};
-use crate::engine::Stop;
+use crate::engine::{Engine, Stop};
 use crate::error::{Doing, Error, Failure};
 use crate::event::{Event, Observer};
 use crate::ledger::{self, StepKey, StepRow};
@@ -88,26 +88,23 @@ impl Job<'_> {
 }
 
 impl Run {
-    pub(crate) async fn start(
-        target: Target,
-        settings: Settings,
-        observer: Arc<dyn Observer>,
-        stop: Stop,
-        work: Session,
-        lease: Lease,
-    ) -> Result<Self, Error> {
-        let control = target.connect_control("control", &settings).await?;
-        Ok(Self {
-            target,
-            settings,
-            observer,
-            stop,
+    pub(crate) fn new(engine: &Engine, work: Session, control: Session, lease: Lease) -> Self {
+        Self {
+            target: engine.target.clone(),
+            settings: engine.settings.clone(),
+            observer: Arc::clone(&engine.observer),
+            stop: engine.stop.clone(),
             work,
             control,
             lease,
             stalled: Duration::ZERO,
             search_path: None,
-        })
+        }
+    }
+
+    /// Gives the lease back.
+    pub(crate) async fn close(self) {
+        self.lease.release().await;
     }
 
     pub(crate) fn tell(&self, event: &Event) {
@@ -274,7 +271,7 @@ impl Run {
     async fn connect_again(&mut self, old: &(i32, String)) -> Result<(), Error> {
         let work = self.target.connect("work", &self.settings).await?;
         let control = self.target.connect_control("control", &self.settings).await?;
-        lease::end_orphans(&control, std::slice::from_ref(old)).await?;
+        lease::end_orphans(&control.client, std::slice::from_ref(old)).await?;
         self.work = work;
         self.control = control;
         self.set_search_path().await?;

@@ -1,0 +1,337 @@
+//! Expand, contract and apply: which migrations, in which order, and how far.
+
+use std::time::Instant;
+
+use concertina_plan::diagnostic::{Code, Diagnostic};
+use concertina_plan::plan::{Phase, Plan};
+
+use crate::engine::{Confirm, Engine, Outcome, in_flight};
+use crate::error::Error;
+use crate::event::Event;
+use crate::executor::{self, Job, Run};
+use crate::ledger::{self, MigrationRow, NewMigration, StepKey, StepRow};
+use crate::state::{MigrationFile, MigrationState, StepState};
+use crate::{failpoint, files};
+
+pub(crate) async fn expand(
+    engine: &Engine,
+    run: &mut Run,
+    given: &[MigrationFile],
+    only: Option<&str>,
+) -> Result<Outcome, Error> {
+    let mut outcome = Outcome::default();
+    for name in names(run, given, only).await? {
+        expand_one(engine, run, given, &name, &mut outcome).await?;
+    }
+    Ok(outcome)
+}
+
+pub(crate) async fn contract(
+    run: &mut Run,
+    given: &[MigrationFile],
+    only: Option<&str>,
+    confirm: Confirm,
+) -> Result<Outcome, Error> {
+    let mut outcome = Outcome::default();
+    let names = match only {
+        Some(name) => vec![name.to_owned()],
+        None => ledger::migrations(&run.work.client).await?.into_iter().map(|row| row.name).collect(),
+    };
+    for name in names {
+        let Some(row) = ledger::migration(&run.work.client, &name).await? else {
+            return Err(Error::File {
+                message: format!("migration {name} has not been expanded; run `concertina expand` first"),
+            });
+        };
+        unchanged(given, &row)?;
+        contract_one(run, &row, confirm, &mut outcome).await?;
+    }
+    Ok(outcome)
+}
+
+pub(crate) async fn apply(
+    engine: &Engine,
+    run: &mut Run,
+    given: &[MigrationFile],
+    confirm: Confirm,
+) -> Result<Outcome, Error> {
+    let mut outcome = Outcome::default();
+    for name in names(run, given, None).await? {
+        expand_one(engine, run, given, &name, &mut outcome).await?;
+        let Some(row) = ledger::migration(&run.work.client, &name).await? else { continue };
+        outcome.waiting.retain(|(waiting, _)| *waiting != name);
+        match contract_one(run, &row, confirm, &mut outcome).await {
+            Err(Error::NotConfirmed { what, .. }) => {
+                outcome.waiting.push((name, format!("contract removes data ({what}); it asks for --yes")));
+            }
+            result => result?,
+        }
+    }
+    Ok(outcome)
+}
+
+/// The migrations to look at, in order, after comparing the files with the ledger.
+async fn names(run: &Run, given: &[MigrationFile], only: Option<&str>) -> Result<Vec<String>, Error> {
+    let rows = ledger::migrations(&run.work.client).await?;
+    let names: Vec<String> =
+        files::in_order(given, &rows)?.into_iter().map(|(file, _)| file.name.clone()).collect();
+    match only {
+        None => Ok(names),
+        Some(only) if names.iter().any(|name| name == only) => Ok(vec![only.to_owned()]),
+        Some(only) => Err(Error::File { message: format!("there is no migration file {only}.sql") }),
+    }
+}
+
+/// A file whose migration began must be what was planned.
+fn unchanged(given: &[MigrationFile], row: &MigrationRow) -> Result<(), Error> {
+    let file: Vec<MigrationFile> = given.iter().filter(|file| file.name == row.name).cloned().collect();
+    if file.is_empty() { Ok(()) } else { files::in_order(&file, std::slice::from_ref(row)).map(|_| ()) }
+}
+
+async fn expand_one(
+    engine: &Engine,
+    run: &mut Run,
+    given: &[MigrationFile],
+    name: &str,
+    outcome: &mut Outcome,
+) -> Result<(), Error> {
+    let rows = ledger::migrations(&run.work.client).await?;
+    let row = rows.iter().find(|row| row.name == name);
+    match row.map(|row| row.state) {
+        None | Some(MigrationState::Undone | MigrationState::Pending) => {}
+        Some(MigrationState::Expanding) => {}
+        Some(MigrationState::Expanded) => {
+            outcome.waiting.push((name.to_owned(), WAITS_FOR_CONTRACT.to_owned()));
+            return Ok(());
+        }
+        Some(MigrationState::Contracting | MigrationState::Done) => return Ok(()),
+        Some(MigrationState::Undoing) => {
+            return Err(Error::File {
+                message: format!("migration {name} is being taken back; finish that with `concertina undo {name}`"),
+            });
+        }
+    }
+    let (id, plan) = match row {
+        Some(MigrationRow { id, plan: Some(plan), state: MigrationState::Expanding, .. }) => (*id, plan.clone()),
+        Some(MigrationRow { simple: true, state: MigrationState::Expanding, .. }) => {
+            return Err(Error::File {
+                message: format!("migration {name} was begun by `apply --simple`; finish it with that"),
+            });
+        }
+        _ => {
+            let Some(file) = given.iter().find(|file| file.name == name) else { return Ok(()) };
+            let plan = engine.compile(&run.work, &rows, file).await?;
+            refuse_overlap(&plan, &rows, file)?;
+            let who = run.work.who.clone();
+            let id = run
+                .in_ledger(async |client| {
+                    ledger::insert_migration(client, NewMigration::planned(&plan), &who).await
+                })
+                .await?;
+            failpoint::reach("plan_stored");
+            (id, plan)
+        }
+    };
+    let ends = if plan.steps.iter().any(|step| step.phase >= Phase::Switch) {
+        MigrationState::Expanded
+    } else {
+        MigrationState::Done
+    };
+    let went = Leg { id, plan: &plan, command: "expand", phases: &|phase| phase < Phase::Switch, ends };
+    went.run(run, outcome).await?;
+    if ends == MigrationState::Expanded {
+        outcome.waiting.push((name.to_owned(), WAITS_FOR_CONTRACT.to_owned()));
+    }
+    Ok(())
+}
+
+const WAITS_FOR_CONTRACT: &str = "old and new code both work; contract it once no old code runs any more";
+
+async fn contract_one(
+    run: &mut Run,
+    row: &MigrationRow,
+    confirm: Confirm,
+    outcome: &mut Outcome,
+) -> Result<(), Error> {
+    let name = row.name.clone();
+    match row.state {
+        MigrationState::Expanded | MigrationState::Contracting => {}
+        MigrationState::Expanding => {
+            outcome.waiting.push((name, "its expand is not finished; run `concertina expand`".to_owned()));
+            return Ok(());
+        }
+        MigrationState::Undoing => {
+            outcome.waiting.push((name, "it is being taken back; run `concertina undo`".to_owned()));
+            return Ok(());
+        }
+        MigrationState::Pending | MigrationState::Done | MigrationState::Undone => return Ok(()),
+    }
+    let Some(plan) = &row.plan else { return Ok(()) };
+    if !confirm.destroy {
+        let rows = ledger::steps(&run.work.client, row.id).await?;
+        let destroys: Vec<String> = plan
+            .steps
+            .iter()
+            .enumerate()
+            .filter(|(ordinal, step)| step.destroys && !is_done(&rows, row.id, *ordinal))
+            .map(|(_, step)| step.title.clone())
+            .collect();
+        if !destroys.is_empty() {
+            return Err(Error::NotConfirmed { migration: name, what: destroys.join("; ") });
+        }
+    }
+    if row.state == MigrationState::Expanded {
+        let who = run.work.who.clone();
+        run.in_ledger(async |client| {
+            ledger::set_state(client, row.id, MigrationState::Contracting, &who).await
+        })
+        .await?;
+        failpoint::reach("state_changed");
+    }
+    let ends = MigrationState::Done;
+    let went = Leg { id: row.id, plan, command: "contract", phases: &|phase| phase >= Phase::Switch, ends };
+    went.run(run, outcome).await
+}
+
+fn is_done(rows: &[StepRow], migration: i64, ordinal: usize) -> bool {
+    let key = StepKey::forward(migration, number(ordinal));
+    executor::find(rows, key).is_some_and(|row| row.state == StepState::Done)
+}
+
+pub(crate) fn number(ordinal: usize) -> i32 {
+    i32::try_from(ordinal).unwrap_or(i32::MAX)
+}
+
+/// One command's part of a plan.
+struct Leg<'p> {
+    id: i64,
+    plan: &'p Plan,
+    command: &'static str,
+    phases: &'p dyn Fn(Phase) -> bool,
+    ends: MigrationState,
+}
+
+impl Leg<'_> {
+    async fn run(&self, run: &mut Run, outcome: &mut Outcome) -> Result<(), Error> {
+        let started = Instant::now();
+        let rows = ledger::steps(&run.work.client, self.id).await?;
+        let jobs: Vec<Job> = self
+            .plan
+            .steps
+            .iter()
+            .enumerate()
+            .filter(|(ordinal, step)| (self.phases)(step.phase) && !is_done(&rows, self.id, *ordinal))
+            .map(|(ordinal, step)| Job {
+                key: StepKey::forward(self.id, number(ordinal)),
+                number: ordinal + 1,
+                step,
+            })
+            .collect();
+        let migration = self.plan.migration.clone();
+        run.begin_migration(self.plan, self.command, jobs.len()).await?;
+        match executor::run(run, &jobs, &rows).await {
+            Ok(executed) => outcome.steps += executed,
+            Err(error) => return Err(run.end_badly(self.id, &migration, self.command, error).await),
+        }
+        run.end_migration(self.id, &migration, self.command, self.ends, started).await?;
+        outcome.moved.push(migration);
+        Ok(())
+    }
+}
+
+/// Another migration in flight claims what this one changes, or the other way round.
+fn refuse_overlap(plan: &Plan, rows: &[MigrationRow], file: &MigrationFile) -> Result<(), Error> {
+    let others = rows.iter().filter(|row| in_flight(row.state) && row.name != plan.migration);
+    for other in others {
+        let Some(theirs) = &other.plan else { continue };
+        let clash = plan
+            .claims
+            .iter()
+            .find_map(|claim| theirs.claims.iter().find(|their| claim.overlaps(their)).map(|_| claim));
+        let Some(claim) = clash else { continue };
+        let what = match &claim.column {
+            Some(column) => format!("column {column} of {}", claim.relation),
+            None => claim.relation.to_string(),
+        };
+        let earliest = match other.state {
+            MigrationState::Undoing => format!("once `concertina undo {}` is finished", other.name),
+            _ => format!("once {} is contracted (`concertina contract {}`)", other.name, other.name),
+        };
+        let first = plan.statements.first().map(|statement| statement.sql.as_str()).unwrap_or_default();
+        let start = file.text.find(first).unwrap_or_default();
+        return Err(Error::Refused {
+            migration: file.name.clone(),
+            diagnostics: vec![Diagnostic {
+                code: Code::Overlap,
+                span: start..start + first.len(),
+                message: format!("migration {} is in flight and claims {what} too", other.name),
+                help: format!("this one can run {earliest}, or after it was taken back"),
+                kind: None,
+            }],
+            text: file.text.clone(),
+        });
+    }
+    Ok(())
+}
+
+impl Run {
+    /// A migration's command begins: its search_path, its stall account, its events.
+    pub(crate) async fn begin_migration(
+        &mut self,
+        plan: &Plan,
+        command: &'static str,
+        steps: usize,
+    ) -> Result<(), Error> {
+        self.use_search_path(plan).await?;
+        self.stalled = std::time::Duration::ZERO;
+        self.tell(&Event::MigrationStarted { migration: plan.migration.clone(), command, steps });
+        self.log(&plan.migration, &format!("{command}_started"), &format!("{steps} steps to run")).await
+    }
+
+    /// It ends well.
+    pub(crate) async fn end_migration(
+        &mut self,
+        id: i64,
+        migration: &str,
+        command: &str,
+        state: MigrationState,
+        started: Instant,
+    ) -> Result<(), Error> {
+        let (who, took) = (self.work.who.clone(), started.elapsed());
+        let message = format!("took {}", crate::obstacle::seconds(took));
+        self.in_ledger(async |client| {
+            ledger::set_state(client, id, state, &who).await?;
+            let kind = format!("{command}_done");
+            ledger::event(client, Some(migration), &kind, &message, None, &who).await
+        })
+        .await?;
+        failpoint::reach("state_changed");
+        self.tell(&Event::MigrationDone { migration: migration.to_owned(), took });
+        Ok(())
+    }
+
+    /// It stops with an error, which is written down if that is still possible.
+    pub(crate) async fn end_badly(&self, id: i64, migration: &str, command: &str, error: Error) -> Error {
+        if matches!(error, Error::Fenced | Error::Connection { .. }) {
+            return error;
+        }
+        let (who, text) = (self.work.who.clone(), error.to_string());
+        let noted = self
+            .in_ledger(async |client| {
+                let interrupted = matches!(error, Error::Interrupted);
+                ledger::set_error(client, id, (!interrupted).then_some(text.as_str())).await?;
+                let kind = format!("{command}_stopped");
+                ledger::event(client, Some(migration), &kind, &text, None, &who).await
+            })
+            .await;
+        if let Err(unwritten) = noted {
+            tracing::warn!(%unwritten, "the end of a command could not be written down");
+        }
+        error
+    }
+
+    /// Appends to the event log.
+    pub(crate) async fn log(&self, migration: &str, kind: &str, message: &str) -> Result<(), Error> {
+        ledger::event(&self.work.client, Some(migration), kind, message, None, &self.work.who).await
+    }
+}

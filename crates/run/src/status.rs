@@ -1,0 +1,91 @@
+//! What the ledger and the files say together.
+
+use concertina_plan::plan::{Phase, Plan};
+
+use crate::connect::Session;
+use crate::error::Error;
+use crate::executor;
+use crate::forward::number;
+use crate::ledger::{self, MigrationRow, StepKey, StepRow};
+use crate::state::{MigrationFile, MigrationState, MigrationStatus, StepState, StepStatus};
+
+pub(crate) async fn status(
+    session: &Session,
+    rows: Vec<MigrationRow>,
+    files: &[MigrationFile],
+) -> Result<Vec<MigrationStatus>, Error> {
+    let mut all = Vec::new();
+    for file in files.iter().filter(|file| !rows.iter().any(|row| row.name == file.name)) {
+        all.push(pending(file));
+    }
+    for row in rows {
+        let steps = ledger::steps(&session.client, row.id).await?;
+        all.push(begun(row, &steps));
+    }
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(all)
+}
+
+fn pending(file: &MigrationFile) -> MigrationStatus {
+    MigrationStatus {
+        name: file.name.clone(),
+        state: MigrationState::Pending,
+        simple: false,
+        checksum: None,
+        started_at: None,
+        changed_at: None,
+        by: None,
+        steps: Vec::new(),
+        error: None,
+        blocked_by: Vec::new(),
+        plan: None,
+    }
+}
+
+fn begun(row: MigrationRow, rows: &[StepRow]) -> MigrationStatus {
+    let steps = row.plan.as_ref().map(|plan| steps(row.id, plan, rows)).unwrap_or_default();
+    MigrationStatus {
+        blocked_by: row.plan.as_ref().map(|plan| blocked_by(row.state, plan, &steps)).unwrap_or_default(),
+        name: row.name,
+        state: row.state,
+        simple: row.simple,
+        checksum: Some(row.checksum),
+        started_at: Some(row.started_at),
+        changed_at: Some(row.changed_at),
+        by: Some(row.by),
+        steps,
+        error: row.error,
+        plan: row.plan,
+    }
+}
+
+fn steps(id: i64, plan: &Plan, rows: &[StepRow]) -> Vec<StepStatus> {
+    plan.steps
+        .iter()
+        .enumerate()
+        .map(|(ordinal, step)| {
+            let row = executor::find(rows, StepKey::forward(id, number(ordinal)));
+            StepStatus {
+                step: ordinal + 1,
+                phase: step.phase,
+                title: step.title.clone(),
+                state: row.map_or(StepState::Pending, |row| row.state),
+                attempts: row.and_then(|row| u32::try_from(row.attempts).ok()).unwrap_or_default(),
+                rows: row.and_then(|row| row.rows).and_then(|rows| u64::try_from(rows).ok()),
+                seconds: row.map(|row| row.seconds),
+                victim_ms: row.map(|row| row.victim_ms).unwrap_or_default(),
+                error: row.and_then(|row| row.error.clone()),
+            }
+        })
+        .collect()
+}
+
+fn blocked_by(state: MigrationState, plan: &Plan, steps: &[StepStatus]) -> Vec<String> {
+    if !matches!(state, MigrationState::Expanded | MigrationState::Contracting) {
+        return Vec::new();
+    }
+    let open = plan.steps.iter().zip(steps).filter(|(step, status)| {
+        step.phase >= Phase::Switch && step.destroys && status.state != StepState::Done
+    });
+    open.map(|(step, _)| format!("contract removes data ({}) and asks for --yes", step.title)).collect()
+}

@@ -1,0 +1,199 @@
+//! Takes a migration back: the undo of every step that was done, last first, run by the same machinery and journaled
+//! alike. Whether that is possible is known before anything is touched.
+
+use std::time::Instant;
+
+use concertina_plan::batch;
+use concertina_plan::plan::{Action, Plan, Step, Undo, Walk};
+
+use crate::engine::{Outcome, in_flight};
+use crate::error::{Doing, Error};
+use crate::executor::{self, Job, Run};
+use crate::forward::number;
+use crate::ledger::{self, Direction, MigrationRow, StepKey, StepRow};
+use crate::state::{MigrationState, StepState};
+use crate::{alone, failpoint, probe};
+
+pub(crate) async fn undo(run: &mut Run, only: Option<&str>) -> Result<Outcome, Error> {
+    let rows = ledger::migrations(&run.work.client).await?;
+    let row = candidate(&rows, only)?;
+    let Some(plan) = &row.plan else {
+        return Err(Error::CannotUndo {
+            migration: row.name.clone(),
+            why: "it was run as written by `apply --simple`, which keeps nothing to go back to".to_owned(),
+        });
+    };
+    let steps = ledger::steps(&run.work.client, row.id).await?;
+    let mut begun = Vec::new();
+    for (ordinal, step) in plan.steps.iter().enumerate() {
+        if let Some(forward) = executor::find(&steps, StepKey::forward(row.id, number(ordinal)))
+            && forward.state != StepState::Undone
+        {
+            begun.push(Begun { ordinal, step, done: is_done(run, step, forward).await?, touched: touched(forward) });
+        }
+    }
+    refuse_impossible(row, &begun)?;
+    refuse_built_upon(row, plan, &rows)?;
+
+    let started = Instant::now();
+    if row.state != MigrationState::Undoing {
+        let who = run.work.who.clone();
+        run.in_ledger(async |client| ledger::set_state(client, row.id, MigrationState::Undoing, &who).await)
+            .await?;
+        failpoint::reach("state_changed");
+    }
+    let mut outcome = Outcome::default();
+    let count = begun.iter().map(|begun| begun.jobs(row.id).len()).sum();
+    run.begin_migration(plan, "undo", count).await?;
+    for begun in begun.iter().rev() {
+        match begun.take_back(run, row.id, &steps).await {
+            Ok(executed) => outcome.steps += executed,
+            Err(error) => return Err(run.end_badly(row.id, &row.name, "undo", error).await),
+        }
+    }
+    run.end_migration(row.id, &row.name, "undo", MigrationState::Undone, started).await?;
+    outcome.moved.push(row.name.clone());
+    Ok(outcome)
+}
+
+fn candidate<'r>(rows: &'r [MigrationRow], only: Option<&str>) -> Result<&'r MigrationRow, Error> {
+    let refuse = |migration: &str, why: String| Err(Error::CannotUndo { migration: migration.to_owned(), why });
+    if let Some(name) = only {
+        return match rows.iter().find(|row| row.name == name) {
+            None => refuse(name, "it has not run here".to_owned()),
+            Some(row) if row.state == MigrationState::Undone => {
+                refuse(name, "it has been taken back already; there is nothing to do".to_owned())
+            }
+            Some(row) => Ok(row),
+        };
+    }
+    let candidates: Vec<&MigrationRow> = rows.iter().filter(|row| in_flight(row.state)).collect();
+    match candidates.as_slice() {
+        [row] => Ok(row),
+        [] => refuse(
+            "nothing",
+            "no migration is in flight, so there is nothing to do; name a finished one to take it back".to_owned(),
+        ),
+        several => {
+            let names: Vec<&str> = several.iter().map(|row| row.name.as_str()).collect();
+            refuse("without a name", format!("several migrations are in flight: {}; name one", names.join(", ")))
+        }
+    }
+}
+
+/// A step that was begun and is not undone.
+struct Begun<'p> {
+    ordinal: usize,
+    step: &'p Step,
+    /// Its effect is there.
+    done: bool,
+    /// It was not finished, but rows were written.
+    touched: bool,
+}
+
+/// A step outside a transaction may have taken effect without its ledger row.
+async fn is_done(run: &Run, step: &Step, row: &StepRow) -> Result<bool, Error> {
+    match (&step.action, row.state) {
+        (_, StepState::Done) => Ok(true),
+        (Action::Alone { .. }, _) => probe::holds(&run.work.client, &step.probe).await,
+        _ => Ok(false),
+    }
+}
+
+fn touched(row: &StepRow) -> bool {
+    row.state != StepState::Done && row.rows.is_some_and(|rows| rows > 0)
+}
+
+fn refuse_impossible(row: &MigrationRow, begun: &[Begun]) -> Result<(), Error> {
+    let reasons: Vec<String> = begun
+        .iter()
+        .filter(|begun| begun.done || begun.touched)
+        .filter_map(|begun| match &begun.step.undo {
+            Undo::Impossible { why } => {
+                Some(format!("step {} \"{}\": {why}", begun.ordinal + 1, begun.step.title))
+            }
+            Undo::Steps { .. } | Undo::Nothing => None,
+        })
+        .collect();
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    Err(Error::CannotUndo {
+        migration: row.name.clone(),
+        why: format!("{}. Nothing was changed; go forward, and write a migration that repairs", reasons.join("; ")),
+    })
+}
+
+/// What ran later and changed the same objects must be taken back first.
+fn refuse_built_upon(row: &MigrationRow, plan: &Plan, rows: &[MigrationRow]) -> Result<(), Error> {
+    let later = rows.iter().filter(|other| {
+        other.name != row.name && other.state != MigrationState::Undone && other.started_at > row.started_at
+    });
+    for other in later {
+        let Some(theirs) = &other.plan else { continue };
+        if let Some(claim) = plan.claims.iter().find(|claim| theirs.claims.iter().any(|t| claim.overlaps(t))) {
+            return Err(Error::CannotUndo {
+                migration: row.name.clone(),
+                why: format!(
+                    "{} ran after it and changes {} too; take that back first",
+                    other.name, claim.relation
+                ),
+            });
+        }
+    }
+    Ok(())
+}
+
+impl<'p> Begun<'p> {
+    fn steps(&self) -> &'p [Step] {
+        match &self.step.undo {
+            Undo::Steps { steps, .. } if self.done || self.touched => steps,
+            _ => &[],
+        }
+    }
+
+    fn jobs(&self, migration: i64) -> Vec<Job<'p>> {
+        self.steps()
+            .iter()
+            .enumerate()
+            .map(|(sub, step)| Job {
+                key: StepKey::undo(migration, number(self.ordinal), number(sub)),
+                number: self.ordinal + 1,
+                step,
+            })
+            .collect()
+    }
+
+    async fn take_back(&self, run: &mut Run, migration: i64, rows: &[StepRow]) -> Result<usize, Error> {
+        self.tidy(run, migration).await?;
+        let executed = executor::run(run, &self.jobs(migration), rows).await?;
+        let ordinal = number(self.ordinal);
+        run.in_ledger(async |client| ledger::mark_undone(client, migration, ordinal).await).await?;
+        Ok(executed)
+    }
+
+    /// Removes what an unfinished try of the step itself left behind.
+    async fn tidy(&self, run: &Run, migration: i64) -> Result<(), Error> {
+        if self.done {
+            return Ok(());
+        }
+        match &self.step.action {
+            Action::Alone { heal: Some(heal), .. } => {
+                let key = StepKey { direction: Direction::Forward, ..StepKey::forward(migration, number(self.ordinal)) };
+                let job = Job { key, number: self.ordinal + 1, step: self.step };
+                alone::clean(run, &job, heal, Instant::now()).await
+            }
+            Action::Backfill(work) => match &work.walk {
+                Walk::Key { row_set: Some(row_set), .. } => {
+                    let sql = batch::row_set_drop(row_set);
+                    run.in_ledger(async |client| {
+                        client.batch_execute(&sql).await.doing("remove the row set of an unfinished backfill")
+                    })
+                    .await
+                }
+                Walk::Key { row_set: None, .. } | Walk::Pages { .. } => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+}
