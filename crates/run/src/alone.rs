@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use concertina_plan::plan::Probe;
 use concertina_plan::sql::ident::Name;
+use tokio::time::sleep;
 use tokio_postgres::types::Type;
 
 use crate::error::{Doing, Error, Failure};
@@ -93,7 +94,7 @@ async fn is_done(run: &Run, job: &Job<'_>) -> Result<bool, Error> {
 /// The statement itself, under its own long budget: it waits for locks and for old snapshots without hurting anyone.
 async fn execute(run: &Run, job: &Job<'_>, sql: &str) -> Result<(), Error> {
     // The lease cannot be held by a lock across it, so it is checked right before; the heartbeat keeps it ours.
-    run.in_ledger(async |_| Ok(())).await?;
+    run.in_ledger(async { Ok(()) }).await?;
     set_lock_timeout(run, run.settings.lock_patience).await?;
     let before = match run.settings.observe_locks {
         true => Some(Before::look_at_all(&run.control).await?),
@@ -101,16 +102,18 @@ async fn execute(run: &Run, job: &Job<'_>, sql: &str) -> Result<(), Error> {
     };
     let mut sampled = Sampled::default();
     let mut progress = Progress::new();
-    let result = cancellable(run, run.work.client.batch_execute(sql), async || {
-        failpoint::reach("alone_running");
-        if before.is_some() {
-            // A sample that is missed is one of many.
-            let _ = sampled.sample(&run.control, run.work.pid).await;
+    let aside = async {
+        loop {
+            sleep(Duration::from_millis(50)).await;
+            failpoint::reach("alone_running");
+            if before.is_some() {
+                // A sample that is missed is one of many.
+                let _ = sampled.sample(&run.control, run.work.pid).await;
+            }
+            progress.tell(run, job).await;
         }
-        progress.tell(run, job).await;
-    })
-    .await
-    .doing(&job.step.title);
+    };
+    let result = cancellable(run, run.work.client.batch_execute(sql), aside).await.doing(&job.step.title);
     if let Some(before) = before {
         sampled.report(&run.control, job, &before, &*run.observer).await?;
     }
@@ -133,12 +136,16 @@ pub(crate) async fn clean(run: &Run, job: &Job<'_>, heal: &str, since: Instant) 
             Leftover::None => return Ok(()),
             Leftover::Building(pid) => {
                 let reason = format!("pid {pid} is building the same index; it is left alone until it ends");
-                run.tell(&Event::Waiting { step: job.number, reason: reason.clone(), since: since.elapsed() });
+                run.tell(&Event::Waiting {
+                    step: job.number,
+                    reason: reason.clone(),
+                    since: since.elapsed(),
+                });
                 check_patience(run, job, since, &reason)?;
             }
             Leftover::Invalid => {
                 set_lock_timeout(run, Duration::from_secs(60)).await?;
-                let healed = cancellable(run, run.work.client.batch_execute(heal), async || {}).await;
+                let healed = cancellable(run, run.work.client.batch_execute(heal), async {}).await;
                 set_lock_timeout(run, run.settings.max_stall).await?;
                 match healed.doing("remove the leftover of a failed try") {
                     Ok(()) => return Ok(()),
@@ -167,7 +174,8 @@ async fn heal_quickly(run: &Run, job: &Job<'_>, heal: Option<&str>) -> Result<()
     match healed {
         Err(error) if error.failure().is_transient() => {
             run.tell(&Event::Note(
-                "the INVALID index of the failed try could not be dropped yet; the next run does it".to_owned(),
+                "the INVALID index of the failed try could not be dropped yet; the next run does it"
+                    .to_owned(),
             ));
             Ok(())
         }

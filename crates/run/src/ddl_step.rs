@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use concertina_plan::pg::lock::LockMode;
 
-use crate::error::{Doing, Error};
+use crate::error::{Doing, Error, Failure};
 use crate::event::Event;
 use crate::executor::{Backoff, Job, Run};
 use crate::obstacle::{Claimed, Obstacles, claimed, seconds};
@@ -52,7 +52,10 @@ pub(crate) async fn run(run: &mut Run, job: &Job<'_>, sql: &[String]) -> Result<
         match result {
             Ok(()) => return run.account(job, &stalls, lock_wait).await,
             Err(error) if error.failure().is_transient() => {
-                let why = stalls.withdrawn.clone().unwrap_or_else(|| describe(&error));
+                let why = match &stalls.withdrawn {
+                    Some(withdrawn) => withdrawn.clone(),
+                    None => why_locked(run, &claims, &error).await,
+                };
                 run.account(job, &stalls, lock_wait).await?;
                 run.tell(&Event::Retry { step: job.number, attempt, reason: why.clone() });
                 run.check_total_stall(job, &why)?;
@@ -71,10 +74,20 @@ pub(crate) async fn run(run: &mut Run, job: &Job<'_>, sql: &[String]) -> Result<
     Err(Error::GaveWay { message: reason.unwrap_or_default() })
 }
 
-fn describe(error: &Error) -> String {
-    match error {
+/// What the server said and, where a lock was not to be had, who has it now.
+async fn why_locked(run: &Run, claims: &[Claimed], error: &Error) -> String {
+    let said = match error {
         Error::Sql { sqlstate, message, .. } => format!("{message} ({sqlstate})"),
         other => other.to_string(),
+    };
+    if error.failure() != Failure::LockTimeout {
+        return said;
+    }
+    let holders =
+        Obstacles::default().look(&run.control, claims, &run.backends(), Duration::ZERO).await;
+    match holders.ok().and_then(|holders| holders.into_iter().next()) {
+        Some(holder) => format!("{said}: {holder}"),
+        None => said,
     }
 }
 
@@ -94,7 +107,12 @@ fn check_patience(run: &Run, job: &Job<'_>, since: Instant, reason: &str) -> Res
 }
 
 /// Waits outside the lock queue while a transaction older than `max_stall` holds what conflicts.
-async fn wait_for_obstacles(run: &Run, job: &Job<'_>, claims: &[Claimed], since: Instant) -> Result<(), Error> {
+async fn wait_for_obstacles(
+    run: &Run,
+    job: &Job<'_>,
+    claims: &[Claimed],
+    since: Instant,
+) -> Result<(), Error> {
     if claims.is_empty() {
         return Ok(());
     }

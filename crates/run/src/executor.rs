@@ -21,8 +21,8 @@ use crate::connect::{Session, Target};
 use crate::engine::{Engine, Stop};
 use crate::error::{Doing, Error, Failure};
 use crate::event::{Event, Observer};
-use crate::ledger::{self, StepKey, StepRow};
 use crate::lease::{self, Lease};
+use crate::ledger::{self, Direction, StepKey, StepRow};
 use crate::obstacle::seconds;
 use crate::settings::Settings;
 use crate::state::StepState;
@@ -51,6 +51,7 @@ pub(crate) struct Run {
 /// A step to run, with its name in the ledger.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Job<'p> {
+    pub(crate) migration: &'p str,
     pub(crate) key: StepKey,
     /// Number for people, from 1: of the step itself, or of the one that is undone.
     pub(crate) number: usize,
@@ -83,7 +84,9 @@ impl Job<'_> {
             Action::Backfill(_) => "batches that were committed stay, and are not repeated",
             _ => "nothing of this step was applied; the steps before it stay",
         };
-        format!("{state}. Correct the cause and run the same command again, or take the migration back with `undo`")
+        format!(
+            "{state}. Correct the cause and run the same command again, or take the migration back with `undo`"
+        )
     }
 }
 
@@ -111,9 +114,13 @@ impl Run {
         self.observer.event(event);
     }
 
-    /// [`Error::Interrupted`] once a stop was asked for. Called wherever stopping is safe.
+    /// [`Error::Interrupted`] once a stop was asked for, [`Error::Fenced`] once another runner took over. Called wherever
+    /// stopping is safe.
     pub(crate) fn check_stop(&self) -> Result<(), Error> {
-        if self.stop.requested() { Err(Error::Interrupted) } else { Ok(()) }
+        if self.stop.requested() {
+            return Err(Error::Interrupted);
+        }
+        if self.lease.is_lost() { Err(Error::Fenced) } else { Ok(()) }
     }
 
     /// Sleeps, but no longer than until a stop is asked for.
@@ -169,14 +176,14 @@ impl Run {
         let _ = self.work.client.batch_execute("ROLLBACK").await;
     }
 
-    /// Runs ledger statements in a fenced transaction of their own.
+    /// Runs ledger statements of the work session in a fenced transaction of their own.
     pub(crate) async fn in_ledger<T>(
         &self,
-        write: impl AsyncFnOnce(&tokio_postgres::Client) -> Result<T, Error>,
+        write: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         let result = async {
             self.begin("SET LOCAL lock_timeout = '10s'").await?;
-            let value = write(&self.work.client).await?;
+            let value = write.await?;
             self.commit().await?;
             Ok(value)
         }
@@ -189,18 +196,16 @@ impl Run {
 
     /// Notes that a try begins on the work session.
     pub(crate) async fn begin_try(&self, job: &Job<'_>) -> Result<i32, Error> {
-        let attempts = self
-            .in_ledger(async |client| {
-                ledger::begin_step(client, job.key, self.work.pid, &self.work.backend_start).await
-            })
-            .await?;
+        let work = &self.work;
+        let attempts =
+            self.in_ledger(ledger::begin_step(&work.client, job.key, work.pid, &work.backend_start)).await?;
         failpoint::reach("step_begun");
         Ok(attempts)
     }
 
     /// Notes that the step is done, outside of any transaction of the step.
     pub(crate) async fn finish(&self, job: &Job<'_>, rows: Option<i64>) -> Result<(), Error> {
-        self.in_ledger(async |client| ledger::finish_step(client, job.key, rows).await).await
+        self.in_ledger(ledger::finish_step(&self.work.client, job.key, rows)).await
     }
 
     /// Books what others waited, and says so; [`Error::GaveWay`] once the sum is over the budget.
@@ -221,7 +226,7 @@ impl Run {
         }
         if stalls.victims() > 0 || lock_wait > Duration::from_millis(1) {
             let (victims, wait) = (stalls.sum().as_secs_f64() * 1e3, lock_wait.as_secs_f64() * 1e3);
-            self.in_ledger(async |client| ledger::add_victim_ms(client, job.key, victims, wait).await).await?;
+            self.in_ledger(ledger::add_victim_ms(&self.work.client, job.key, victims, wait)).await?;
         }
         Ok(())
     }
@@ -315,16 +320,22 @@ async fn one(run: &mut Run, job: &Job<'_>, mut known: Option<StepRow>) -> Result
         }
         run.reconnect(job.number, &error).await?;
         // The connection may have gone before, in, or after a COMMIT.
-        known = ledger::steps(&run.work.client, job.key.migration)
-            .await?
-            .into_iter()
-            .find(|row| (row.direction, row.ordinal, row.sub) == (job.key.direction, job.key.ordinal, job.key.sub));
+        known = ledger::steps(&run.work.client, job.key.migration).await?.into_iter().find(|row| {
+            (row.direction, row.ordinal, row.sub) == (job.key.direction, job.key.ordinal, job.key.sub)
+        });
         if known.as_ref().is_some_and(|row| row.state == StepState::Done) {
             break false;
         }
     };
     failpoint::reach("after_commit");
-    run.tell(&Event::StepDone { step: job.number, took: started.elapsed(), already });
+    let took = started.elapsed();
+    run.tell(&Event::StepDone { step: job.number, took, already });
+    let kind = match job.key.direction {
+        Direction::Forward => "step_done",
+        Direction::Undo => "step_undone",
+    };
+    let how = if already { "was done already".to_owned() } else { format!("took {}", seconds(took)) };
+    run.log(job.migration, kind, &format!("step {} \"{}\" {how}", job.number, job.step.title)).await?;
     Ok(!already)
 }
 
@@ -347,7 +358,7 @@ async fn note_failure(run: &Run, job: &Job<'_>, error: Error) -> Error {
         return error;
     }
     let text = error.to_string();
-    let noted = run.in_ledger(async |client| ledger::fail_step(client, job.key, &text).await).await;
+    let noted = run.in_ledger(ledger::fail_step(&run.work.client, job.key, &text)).await;
     if let Err(unwritten) = noted {
         tracing::warn!(%unwritten, "the failure of a step could not be written down");
     }

@@ -107,12 +107,16 @@ async fn expand_one(
         Some(MigrationState::Contracting | MigrationState::Done) => return Ok(()),
         Some(MigrationState::Undoing) => {
             return Err(Error::File {
-                message: format!("migration {name} is being taken back; finish that with `concertina undo {name}`"),
+                message: format!(
+                    "migration {name} is being taken back; finish that with `concertina undo {name}`"
+                ),
             });
         }
     }
     let (id, plan) = match row {
-        Some(MigrationRow { id, plan: Some(plan), state: MigrationState::Expanding, .. }) => (*id, plan.clone()),
+        Some(MigrationRow { id, plan: Some(plan), state: MigrationState::Expanding, .. }) => {
+            (*id, plan.clone())
+        }
         Some(MigrationRow { simple: true, state: MigrationState::Expanding, .. }) => {
             return Err(Error::File {
                 message: format!("migration {name} was begun by `apply --simple`; finish it with that"),
@@ -124,9 +128,7 @@ async fn expand_one(
             refuse_overlap(&plan, &rows, file)?;
             let who = run.work.who.clone();
             let id = run
-                .in_ledger(async |client| {
-                    ledger::insert_migration(client, NewMigration::planned(&plan), &who).await
-                })
+                .in_ledger(ledger::insert_migration(&run.work.client, NewMigration::planned(&plan), &who))
                 .await?;
             failpoint::reach("plan_stored");
             (id, plan)
@@ -137,7 +139,7 @@ async fn expand_one(
     } else {
         MigrationState::Done
     };
-    let went = Leg { id, plan: &plan, command: "expand", phases: &|phase| phase < Phase::Switch, ends };
+    let went = Leg { id, plan: &plan, command: "expand", phases: |phase| phase < Phase::Switch, ends };
     went.run(run, outcome).await?;
     if ends == MigrationState::Expanded {
         outcome.waiting.push((name.to_owned(), WAITS_FOR_CONTRACT.to_owned()));
@@ -182,14 +184,12 @@ async fn contract_one(
     }
     if row.state == MigrationState::Expanded {
         let who = run.work.who.clone();
-        run.in_ledger(async |client| {
-            ledger::set_state(client, row.id, MigrationState::Contracting, &who).await
-        })
-        .await?;
+        let state = MigrationState::Contracting;
+        run.in_ledger(ledger::set_state(&run.work.client, row.id, state, &who)).await?;
         failpoint::reach("state_changed");
     }
     let ends = MigrationState::Done;
-    let went = Leg { id: row.id, plan, command: "contract", phases: &|phase| phase >= Phase::Switch, ends };
+    let went = Leg { id: row.id, plan, command: "contract", phases: |phase| phase >= Phase::Switch, ends };
     went.run(run, outcome).await
 }
 
@@ -207,7 +207,7 @@ struct Leg<'p> {
     id: i64,
     plan: &'p Plan,
     command: &'static str,
-    phases: &'p dyn Fn(Phase) -> bool,
+    phases: fn(Phase) -> bool,
     ends: MigrationState,
 }
 
@@ -222,6 +222,7 @@ impl Leg<'_> {
             .enumerate()
             .filter(|(ordinal, step)| (self.phases)(step.phase) && !is_done(&rows, self.id, *ordinal))
             .map(|(ordinal, step)| Job {
+                migration: &self.plan.migration,
                 key: StepKey::forward(self.id, number(ordinal)),
                 number: ordinal + 1,
                 step,
@@ -297,12 +298,12 @@ impl Run {
         state: MigrationState,
         started: Instant,
     ) -> Result<(), Error> {
-        let (who, took) = (self.work.who.clone(), started.elapsed());
+        let (client, who, took) = (&self.work.client, &self.work.who, started.elapsed());
         let message = format!("took {}", crate::obstacle::seconds(took));
-        self.in_ledger(async |client| {
-            ledger::set_state(client, id, state, &who).await?;
+        self.in_ledger(async {
+            ledger::set_state(client, id, state, who).await?;
             let kind = format!("{command}_done");
-            ledger::event(client, Some(migration), &kind, &message, None, &who).await
+            ledger::event(client, Some(migration), &kind, &message, None, who).await
         })
         .await?;
         failpoint::reach("state_changed");
@@ -315,13 +316,13 @@ impl Run {
         if matches!(error, Error::Fenced | Error::Connection { .. }) {
             return error;
         }
-        let (who, text) = (self.work.who.clone(), error.to_string());
+        let (client, who, text) = (&self.work.client, &self.work.who, error.to_string());
+        let interrupted = matches!(error, Error::Interrupted);
         let noted = self
-            .in_ledger(async |client| {
-                let interrupted = matches!(error, Error::Interrupted);
+            .in_ledger(async {
                 ledger::set_error(client, id, (!interrupted).then_some(text.as_str())).await?;
                 let kind = format!("{command}_stopped");
-                ledger::event(client, Some(migration), &kind, &text, None, &who).await
+                ledger::event(client, Some(migration), &kind, &text, None, who).await
             })
             .await;
         if let Err(unwritten) = noted {

@@ -5,15 +5,33 @@
 //! ```
 //! [`Engine`] is the door: the commands of the CLI, the harness and the benchmarks all go through it.
 
-pub mod connect;
 pub mod engine;
-pub mod error;
-pub mod event;
+mod forward;
+mod simple;
+mod status;
+mod undo;
+
+pub mod connect;
 pub mod files;
 pub mod introspect;
 pub mod lease;
 pub mod ledger;
 pub mod probe;
+
+mod alone;
+mod backfill;
+mod ddl_step;
+mod executor;
+mod long_step;
+
+mod observe;
+mod obstacle;
+mod throttle;
+mod watch;
+
+pub mod error;
+pub mod event;
+pub mod failpoint;
 pub mod settings;
 pub mod state;
 

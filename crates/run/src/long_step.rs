@@ -7,10 +7,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use concertina_plan::pg::lock::LockMode;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::sleep;
 use tokio_postgres::SimpleQueryMessage;
 
-use crate::error::{Doing, Error, Failure};
+use crate::error::{Doing, Error};
 use crate::event::Event;
 use crate::executor::{Backoff, Job, Run};
 use crate::obstacle::{Claimed, Obstacles, claimed, seconds};
@@ -102,18 +102,16 @@ async fn while_waiting<T>(
     statement: impl Future<Output = T>,
 ) -> T {
     let began = Instant::now();
-    let mut obstacles = Obstacles::default();
-    let mut told = Instant::now();
-    cancellable(run, statement, async || {
-        if told.elapsed() < Duration::from_secs(1) || claims.is_empty() {
-            return;
-        }
-        told = Instant::now();
-        if let Ok(true) = waits_for_lock(run).await
-            && let Ok(found) = obstacles.look(&run.control, claims, &run.backends(), Duration::ZERO).await
-            && let Some(reason) = found.into_iter().next()
-        {
-            run.tell(&Event::Waiting { step: job.number, reason, since: began.elapsed() });
+    cancellable(run, statement, async {
+        let mut obstacles = Obstacles::default();
+        while !claims.is_empty() {
+            sleep(Duration::from_secs(1)).await;
+            if let Ok(true) = waits_for_lock(run).await
+                && let Ok(found) = obstacles.look(&run.control, claims, &run.backends(), Duration::ZERO).await
+                && let Some(reason) = found.into_iter().next()
+            {
+                run.tell(&Event::Waiting { step: job.number, reason, since: began.elapsed() });
+            }
         }
     })
     .await
@@ -123,31 +121,40 @@ async fn waits_for_lock(run: &Run) -> Result<bool, Error> {
     let row = run
         .control
         .client
-        .query_one("SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE pid = $1 AND NOT granted)", &[&run.work.pid])
+        .query_one(
+            "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE pid = $1 AND NOT granted)",
+            &[&run.work.pid],
+        )
         .await
         .doing("look at our own session")?;
     Ok(row.get(0))
 }
 
-/// Drives a statement of the work session to its end, looking around every 100 ms and cancelling it when a stop is asked for.
+/// Drives a statement of the work session to its end, with `aside` running along it, and cancels it when a stop is asked for
+/// or another runner has taken over.
 pub(crate) async fn cancellable<T>(
     run: &Run,
     statement: impl Future<Output = T>,
-    mut look: impl AsyncFnMut(),
+    aside: impl Future<Output = ()>,
 ) -> T {
-    tokio::pin!(statement);
-    let mut ticks = interval(Duration::from_millis(100));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            biased;
-            result = &mut statement => return result,
-            _ = ticks.tick() => {}
+    let looking = async {
+        loop {
+            sleep(Duration::from_millis(100)).await;
+            if run.stop.requested() || run.lease.is_lost() {
+                withdraw(&run.control, &run.work).await;
+            }
         }
-        if run.stop.requested() {
-            withdraw(&run.control, &run.work).await;
-        }
-        look().await;
+    };
+    let along = async {
+        aside.await;
+        std::future::pending::<()>().await;
+    };
+    tokio::pin!(statement, looking, along);
+    tokio::select! {
+        biased;
+        result = &mut statement => result,
+        () = &mut looking => unreachable!("it looks for ever"),
+        () = &mut along => unreachable!("it is pending for ever"),
     }
 }
 
@@ -159,7 +166,7 @@ pub(crate) async fn proof(run: &mut Run, job: &Job<'_>, query: &str, violation: 
         let read = async {
             let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '30s'";
             run.work.client.batch_execute(begin).await.doing("begin a transaction")?;
-            let messages = cancellable(run, run.work.client.simple_query(query), async || {}).await;
+            let messages = cancellable(run, run.work.client.simple_query(query), async {}).await;
             let messages = messages.doing(&job.step.title)?;
             run.commit().await?;
             Ok(messages)
@@ -249,9 +256,4 @@ pub(crate) fn check_patience(run: &Run, job: &Job<'_>, since: Instant, reason: &
             seconds(since.elapsed())
         ),
     })
-}
-
-/// Whether an error is worth another try.
-pub(crate) fn is_transient(error: &Error) -> bool {
-    !matches!(error.failure(), Failure::Other | Failure::Privilege | Failure::ConnectionLost)
 }

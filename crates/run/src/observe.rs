@@ -73,10 +73,8 @@ impl Sampled {
     ) -> Result<(), Error> {
         let names = names(control, &self.held.keys().copied().collect::<Vec<_>>()).await?;
         // An index that is being built becomes visible on the way; it did not exist before.
-        let existed: BTreeMap<u32, Name> = names
-            .into_iter()
-            .filter(|(oid, _)| before.files.contains_key(oid))
-            .collect();
+        let existed: BTreeMap<u32, Name> =
+            names.into_iter().filter(|(oid, _)| before.files.contains_key(oid)).collect();
         observer.event(&Event::LocksHeld {
             step: job.number,
             locks: claims(&self.held, &existed),
@@ -102,7 +100,9 @@ impl Before {
 fn claims(held: &BTreeMap<u32, LockMode>, names: &BTreeMap<u32, Name>) -> Vec<LockClaim> {
     let mut claims: Vec<LockClaim> = held
         .iter()
-        .filter_map(|(oid, mode)| names.get(oid).map(|name| LockClaim { relation: name.clone(), mode: *mode }))
+        .filter_map(|(oid, mode)| {
+            names.get(oid).map(|name| LockClaim { relation: name.clone(), mode: *mode })
+        })
         .collect();
     claims.sort();
     claims

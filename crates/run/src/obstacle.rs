@@ -131,7 +131,9 @@ impl Holder {
         }
         let pid = self.pid.unwrap_or_default();
         if self.wraparound {
-            return format!("autovacuum to prevent wraparound (pid {pid}) holds {relation} and does not give way");
+            return format!(
+                "autovacuum to prevent wraparound (pid {pid}) holds {relation} and does not give way"
+            );
         }
         let application = match self.application.as_deref() {
             Some("") | None => String::new(),
@@ -148,7 +150,11 @@ impl Holder {
 
 /// `0.3 s`, `12 s`.
 pub(crate) fn seconds(time: Duration) -> String {
-    if time < Duration::from_secs(10) { format!("{:.1} s", time.as_secs_f64()) } else { format!("{} s", time.as_secs()) }
+    if time < Duration::from_secs(10) {
+        format!("{:.1} s", time.as_secs_f64())
+    } else {
+        format!("{} s", time.as_secs())
+    }
 }
 
 /// A prepared transaction has no pid; its locks carry its xid in `virtualtransaction`, after a backend id of -1 up to 16

@@ -222,7 +222,11 @@ mod tests {
     #[test]
     fn a_lag_that_cannot_be_read_is_not_a_lag_of_zero() {
         assert!(lag_signal(Some("s1"), Some(10), 64, "app").is_none());
-        assert!(matches!(lag_signal(Some("s1"), Some(65), 64, "app"), Some(Signal::Bad(reason)) if reason.contains("s1")));
-        assert!(matches!(lag_signal(None, None, 64, "app"), Some(Signal::Blind { grant, .. }) if grant.contains("pg_monitor")));
+        assert!(
+            matches!(lag_signal(Some("s1"), Some(65), 64, "app"), Some(Signal::Bad(reason)) if reason.contains("s1"))
+        );
+        assert!(
+            matches!(lag_signal(None, None, 64, "app"), Some(Signal::Blind { grant, .. }) if grant.contains("pg_monitor"))
+        );
     }
 }

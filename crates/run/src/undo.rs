@@ -29,7 +29,13 @@ pub(crate) async fn undo(run: &mut Run, only: Option<&str>) -> Result<Outcome, E
         if let Some(forward) = executor::find(&steps, StepKey::forward(row.id, number(ordinal)))
             && forward.state != StepState::Undone
         {
-            begun.push(Begun { ordinal, step, done: is_done(run, step, forward).await?, touched: touched(forward) });
+            begun.push(Begun {
+                migration: &row.name,
+                ordinal,
+                step,
+                done: is_done(run, step, forward).await?,
+                touched: touched(forward),
+            });
         }
     }
     refuse_impossible(row, &begun)?;
@@ -38,8 +44,7 @@ pub(crate) async fn undo(run: &mut Run, only: Option<&str>) -> Result<Outcome, E
     let started = Instant::now();
     if row.state != MigrationState::Undoing {
         let who = run.work.who.clone();
-        run.in_ledger(async |client| ledger::set_state(client, row.id, MigrationState::Undoing, &who).await)
-            .await?;
+        run.in_ledger(ledger::set_state(&run.work.client, row.id, MigrationState::Undoing, &who)).await?;
         failpoint::reach("state_changed");
     }
     let mut outcome = Outcome::default();
@@ -57,7 +62,8 @@ pub(crate) async fn undo(run: &mut Run, only: Option<&str>) -> Result<Outcome, E
 }
 
 fn candidate<'r>(rows: &'r [MigrationRow], only: Option<&str>) -> Result<&'r MigrationRow, Error> {
-    let refuse = |migration: &str, why: String| Err(Error::CannotUndo { migration: migration.to_owned(), why });
+    let refuse =
+        |migration: &str, why: String| Err(Error::CannotUndo { migration: migration.to_owned(), why });
     if let Some(name) = only {
         return match rows.iter().find(|row| row.name == name) {
             None => refuse(name, "it has not run here".to_owned()),
@@ -72,17 +78,22 @@ fn candidate<'r>(rows: &'r [MigrationRow], only: Option<&str>) -> Result<&'r Mig
         [row] => Ok(row),
         [] => refuse(
             "nothing",
-            "no migration is in flight, so there is nothing to do; name a finished one to take it back".to_owned(),
+            "no migration is in flight, so there is nothing to do; name a finished one to take it back"
+                .to_owned(),
         ),
         several => {
             let names: Vec<&str> = several.iter().map(|row| row.name.as_str()).collect();
-            refuse("without a name", format!("several migrations are in flight: {}; name one", names.join(", ")))
+            refuse(
+                "without a name",
+                format!("several migrations are in flight: {}; name one", names.join(", ")),
+            )
         }
     }
 }
 
 /// A step that was begun and is not undone.
 struct Begun<'p> {
+    migration: &'p str,
     ordinal: usize,
     step: &'p Step,
     /// Its effect is there.
@@ -120,7 +131,10 @@ fn refuse_impossible(row: &MigrationRow, begun: &[Begun]) -> Result<(), Error> {
     }
     Err(Error::CannotUndo {
         migration: row.name.clone(),
-        why: format!("{}. Nothing was changed; go forward, and write a migration that repairs", reasons.join("; ")),
+        why: format!(
+            "{}. Nothing was changed; go forward, and write a migration that repairs",
+            reasons.join("; ")
+        ),
     })
 }
 
@@ -131,7 +145,8 @@ fn refuse_built_upon(row: &MigrationRow, plan: &Plan, rows: &[MigrationRow]) -> 
     });
     for other in later {
         let Some(theirs) = &other.plan else { continue };
-        if let Some(claim) = plan.claims.iter().find(|claim| theirs.claims.iter().any(|t| claim.overlaps(t))) {
+        if let Some(claim) = plan.claims.iter().find(|claim| theirs.claims.iter().any(|t| claim.overlaps(t)))
+        {
             return Err(Error::CannotUndo {
                 migration: row.name.clone(),
                 why: format!(
@@ -157,6 +172,7 @@ impl<'p> Begun<'p> {
             .iter()
             .enumerate()
             .map(|(sub, step)| Job {
+                migration: self.migration,
                 key: StepKey::undo(migration, number(self.ordinal), number(sub)),
                 number: self.ordinal + 1,
                 step,
@@ -168,7 +184,7 @@ impl<'p> Begun<'p> {
         self.tidy(run, migration).await?;
         let executed = executor::run(run, &self.jobs(migration), rows).await?;
         let ordinal = number(self.ordinal);
-        run.in_ledger(async |client| ledger::mark_undone(client, migration, ordinal).await).await?;
+        run.in_ledger(ledger::mark_undone(&run.work.client, migration, ordinal)).await?;
         Ok(executed)
     }
 
@@ -179,15 +195,22 @@ impl<'p> Begun<'p> {
         }
         match &self.step.action {
             Action::Alone { heal: Some(heal), .. } => {
-                let key = StepKey { direction: Direction::Forward, ..StepKey::forward(migration, number(self.ordinal)) };
-                let job = Job { key, number: self.ordinal + 1, step: self.step };
+                let key = StepKey {
+                    direction: Direction::Forward,
+                    ..StepKey::forward(migration, number(self.ordinal))
+                };
+                let job = Job { migration: self.migration, key, number: self.ordinal + 1, step: self.step };
                 alone::clean(run, &job, heal, Instant::now()).await
             }
             Action::Backfill(work) => match &work.walk {
                 Walk::Key { row_set: Some(row_set), .. } => {
                     let sql = batch::row_set_drop(row_set);
-                    run.in_ledger(async |client| {
-                        client.batch_execute(&sql).await.doing("remove the row set of an unfinished backfill")
+                    run.in_ledger(async {
+                        run.work
+                            .client
+                            .batch_execute(&sql)
+                            .await
+                            .doing("remove the row set of an unfinished backfill")
                     })
                     .await
                 }

@@ -90,7 +90,8 @@ impl Watcher<'_> {
             match timeout(patience, waiting_behind(self.control, self.ours.pid, self.relations)).await {
                 Ok(Ok(victims)) => self.remember(victims),
                 Ok(Err(_)) | Err(_) => {
-                    self.stalls.withdrawn = Some("withdrawn: the control connection does not answer".to_owned());
+                    self.stalls.withdrawn =
+                        Some("withdrawn: the control connection does not answer".to_owned());
                     // Best effort: without control and without a new connection the statement's timeouts are left.
                     let _ = timeout(patience, self.ours.cancel()).await;
                     return;
@@ -148,7 +149,8 @@ async fn waiting_behind(
     pid: i32,
     relations: &[u32],
 ) -> Result<Vec<(i32, i64, Duration)>, tokio_postgres::Error> {
-    let rows = control.client.query_typed(WAITING, &[(&pid, Type::INT4), (&relations, Type::OID_ARRAY)]).await?;
+    let rows =
+        control.client.query_typed(WAITING, &[(&pid, Type::INT4), (&relations, Type::OID_ARRAY)]).await?;
     Ok(rows
         .iter()
         .map(|row| {
@@ -173,10 +175,7 @@ FROM waiting WHERE $1 = ANY (pg_catalog.pg_blocking_pids(pid))";
 pub(crate) async fn withdraw(control: &Session, ours: &Session) {
     let sent = control
         .client
-        .query_typed(
-            "SELECT pg_catalog.pg_cancel_backend($1)",
-            &[(&ours.pid, Type::INT4)],
-        )
+        .query_typed("SELECT pg_catalog.pg_cancel_backend($1)", &[(&ours.pid, Type::INT4)])
         .await;
     if sent.is_err() {
         // The cancel protocol needs no privilege and no session.

@@ -15,10 +15,10 @@ use super::{Walker, cursor};
 use crate::error::{Doing, Error};
 use crate::event::Event;
 use crate::executor::Run;
+use crate::failpoint;
 use crate::ledger::{self, StepRow};
 use crate::long_step::cancellable;
 use crate::throttle::Size;
-use crate::failpoint;
 
 /// Rows of a batch: at first, at least, at most.
 const BATCH: (u64, u64, u64) = (500, 10, 100_000);
@@ -76,7 +76,9 @@ async fn bound(
 ) -> Result<Option<(Vec<String>, u64)>, Error> {
     let sql = batch::key_bound(walker.work, key, at.after.as_deref(), limit);
     // The path settings belong to the batch's own transaction; this one is an index scan of its own.
-    let sql = format!("BEGIN READ ONLY; SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; {sql}; COMMIT");
+    let sql = format!(
+        "BEGIN READ ONLY; SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; {sql}; COMMIT"
+    );
     let found = run.work.client.simple_query(&sql).await;
     if found.is_err() {
         run.rollback().await;
@@ -107,7 +109,7 @@ async fn begin(
     let made = async {
         run.begin("SET LOCAL lock_timeout = '30s'").await?;
         for sql in batch::row_set_create(walker.work, key, row_set) {
-            let done = cancellable(run, run.work.client.simple_query(&sql), async || {}).await;
+            let done = cancellable(run, run.work.client.simple_query(&sql), async {}).await;
             let done = done.doing(&walker.job.step.title)?;
             if let Some(tokio_postgres::SimpleQueryMessage::CommandComplete(rows)) = done.last()
                 && sql.starts_with("CREATE")

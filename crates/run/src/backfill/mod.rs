@@ -105,14 +105,15 @@ impl<'p> Walker<'p> {
         let began = Instant::now();
         let measured_only = AtomicBool::new(false);
         let limit = run.settings.max_stall.mul_f64(0.6);
-        let (result, stalls) = watched(&run.control, &run.work, &[self.table], limit, &measured_only, async {
-            let result = self.transaction(run, statements, cursor).await;
-            if result.is_err() {
-                run.rollback().await;
-            }
-            result
-        })
-        .await;
+        let (result, stalls) =
+            watched(&run.control, &run.work, &[self.table], limit, &measured_only, async {
+                let result = self.transaction(run, statements, cursor).await;
+                if result.is_err() {
+                    run.rollback().await;
+                }
+                result
+            })
+            .await;
         let took = began.elapsed();
         if stalls.victims() > 0 {
             size.halve();
@@ -187,7 +188,8 @@ impl<'p> Walker<'p> {
     /// Ends the step, with `last` in the same transaction, durably.
     pub(crate) async fn finish(&mut self, run: &Run, last: &[String]) -> Result<(), Error> {
         let (key, rows) = (self.job.key, self.rows);
-        run.in_ledger(async |client| {
+        let client = &run.work.client;
+        run.in_ledger(async {
             for statement in last {
                 client.batch_execute(statement).await.doing("remove the row set")?;
             }
@@ -260,6 +262,12 @@ impl Progress {
         let walked = done - from;
         let eta = (walked > 0.0).then(|| self.began.elapsed().mul_f64((1.0 - done).max(0.0) / walked));
         let rows = u64::try_from(rows).unwrap_or_default();
-        run.tell(&Event::Progress { step: job.number, rows, done: done.clamp(0.0, 1.0), rate: self.rate, eta });
+        run.tell(&Event::Progress {
+            step: job.number,
+            rows,
+            done: done.clamp(0.0, 1.0),
+            rate: self.rate,
+            eta,
+        });
     }
 }

@@ -113,18 +113,18 @@ async fn pass_window(
     let sql = batch::page_pass(walker.work, from, to, part);
     let Some(took) = walker.batch(run, size, &[sql], &after).await? else {
         // What other passes wrote of this window is no longer pending, so it may be cut anew.
-        return Ok(self::window(from, end, stride, size.get()));
+        return Ok(window(from, end, stride, size.get()));
     };
-    let window = to - from;
+    let width = to - from;
     // One pass in the middle stands for the window: the first ones pay for reading it.
-    if pass == passes / 2 && window >= size.get().min(end - from) {
+    if pass == passes / 2 && width >= size.get().min(end - from) {
         size.took(took);
     }
-    let within = f64::from(pass + 1) / f64::from(passes) * window as f64;
+    let within = f64::from(pass + 1) / f64::from(passes) * width as f64;
     walker.tell(run, (from as f64 + within) / (end.max(1) as f64));
     Ok(match after {
         // The size may have changed after the cursor was written; a window that has not begun may still change.
-        Cursor::Window { from, pass: 0, end, .. } => self::window(from, end, stride, size.get()),
+        Cursor::Window { from, pass: 0, end, .. } => window(from, end, stride, size.get()),
         after => after,
     })
 }
@@ -163,7 +163,7 @@ async fn sweep(
 async fn missed(run: &Run, walker: &mut Walker<'_>) -> Result<bool, Error> {
     let Some(query) = batch::any_pending(walker.work) else { return Ok(false) };
     run.check_stop()?;
-    let look = cancellable(run, run.work.client.simple_query(&query), async || {}).await;
+    let look = cancellable(run, run.work.client.simple_query(&query), async {}).await;
     if look.is_err() {
         run.check_stop()?;
     }
