@@ -83,8 +83,7 @@ async fn why_locked(run: &Run, claims: &[Claimed], error: &Error) -> String {
     if error.failure() != Failure::LockTimeout {
         return said;
     }
-    let holders =
-        Obstacles::default().look(&run.control, claims, &run.backends(), Duration::ZERO).await;
+    let holders = Obstacles::default().look(&run.control, claims, &run.backends(), Duration::ZERO).await;
     match holders.ok().and_then(|holders| holders.into_iter().next()) {
         Some(holder) => format!("{said}: {holder}"),
         None => said,

@@ -157,9 +157,8 @@ pub(crate) fn seconds(time: Duration) -> String {
     }
 }
 
-/// A prepared transaction has no pid; its locks carry its xid in `virtualtransaction`, after a backend id of -1 up to 16
-/// and of the dummy proc number since. Source: `PREPARE TRANSACTION` in src/backend/access/transam/twophase.c,
-/// `VXIDGetDatum` in src/backend/utils/adt/lockfuncs.c.
+/// A prepared transaction has no pid. What names it is the lock on its own transaction id, which it holds under the same
+/// virtual transaction as its other locks. Source: doc/src/sgml/view-pg-locks.sgml.
 const HOLDERS: &str = "
 SELECT DISTINCT l.virtualtransaction, l.pid, p.gid, a.application_name, a.state, a.backend_type,
        coalesce(a.query LIKE '%(to prevent wraparound)', false),
@@ -169,8 +168,9 @@ FROM pg_catalog.pg_locks AS l
 JOIN pg_catalog.pg_class AS c ON c.oid = l.relation
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
-LEFT JOIN pg_catalog.pg_prepared_xacts AS p
-       ON l.pid IS NULL AND split_part(l.virtualtransaction, '/', 2) = p.transaction::text
+LEFT JOIN pg_catalog.pg_locks AS x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid' AND x.granted
+                                  AND x.virtualtransaction = l.virtualtransaction
+LEFT JOIN pg_catalog.pg_prepared_xacts AS p ON p.transaction = x.transactionid
 WHERE l.granted AND l.locktype = 'relation' AND l.relation = ANY ($1)
   AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
   AND (l.pid IS NULL OR l.pid <> ALL ($2))";

@@ -19,7 +19,7 @@ use concertina_run::state::MigrationFile;
 
 /// Keeps every event.
 #[derive(Default)]
-pub struct Heard(Mutex<Vec<Event>>);
+pub(crate) struct Heard(Mutex<Vec<Event>>);
 
 impl Observer for Heard {
     fn event(&self, event: &Event) {
@@ -28,12 +28,12 @@ impl Observer for Heard {
 }
 
 impl Heard {
-    pub fn all(&self) -> Vec<Event> {
+    pub(crate) fn all(&self) -> Vec<Event> {
         self.0.lock().unwrap().clone()
     }
 
     /// Reasons of waits and retries.
-    pub fn reasons(&self) -> Vec<String> {
+    pub(crate) fn reasons(&self) -> Vec<String> {
         let reason = |event: Event| match event {
             Event::Waiting { reason, .. } | Event::Retry { reason, .. } => Some(reason),
             _ => None,
@@ -41,25 +41,25 @@ impl Heard {
         self.all().into_iter().filter_map(reason).collect()
     }
 
-    pub fn waited_for(&self, words: &str) -> bool {
+    pub(crate) fn waited_for(&self, words: &str) -> bool {
         self.reasons().iter().any(|reason| reason.contains(words))
     }
 }
 
 /// Impatient enough for a test.
-pub fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     let mut settings = Settings { lock_patience: Duration::from_secs(60), ..Settings::default() };
     settings.throttle.load = 1.0;
     settings
 }
 
-pub struct Runner {
-    pub engine: Engine,
-    pub heard: Arc<Heard>,
-    pub stop: Stop,
+pub(crate) struct Runner {
+    pub(crate) engine: Engine,
+    pub(crate) heard: Arc<Heard>,
+    pub(crate) stop: Stop,
 }
 
-pub async fn runner(server: &Server, settings: Settings) -> Runner {
+pub(crate) async fn runner(server: &Server, settings: Settings) -> Runner {
     let (heard, stop) = (Arc::new(Heard::default()), Stop::default());
     let target = Target::resolve(Some(&server.url("postgres"))).unwrap();
     let observer: Arc<dyn Observer> = heard.clone();
@@ -68,7 +68,7 @@ pub async fn runner(server: &Server, settings: Settings) -> Runner {
 }
 
 /// A plan of these steps for a file that nobody reads.
-pub fn plan(name: &str, steps: Vec<Step>) -> Plan {
+pub(crate) fn plan(name: &str, steps: Vec<Step>) -> Plan {
     Plan {
         format: FORMAT,
         migration: name.to_owned(),
@@ -82,28 +82,28 @@ pub fn plan(name: &str, steps: Vec<Step>) -> Plan {
     }
 }
 
-pub fn file(name: &str) -> MigrationFile {
+pub(crate) fn file(name: &str) -> MigrationFile {
     MigrationFile { name: name.to_owned(), text: format!("-- {name}") }
 }
 
 /// Puts a plan into the ledger, as if a run had been killed right after that; returns its file.
-pub async fn store(server: &Server, plan: &Plan) -> MigrationFile {
+pub(crate) async fn store(server: &Server, plan: &Plan) -> MigrationFile {
     let client = server.connect("postgres").await.unwrap();
     ledger::ensure(&client).await.unwrap();
     ledger::insert_migration(&client, NewMigration::planned(plan), "test").await.unwrap();
     file(&plan.migration)
 }
 
-pub fn table(name: &str) -> Name {
+pub(crate) fn table(name: &str) -> Name {
     Name::new("public", name)
 }
 
-pub fn transaction(title: &str, sql: &[&str]) -> Step {
+pub(crate) fn transaction(title: &str, sql: &[&str]) -> Step {
     Step::transaction(Phase::Expand, title, "because", sql.iter().map(|sql| (*sql).to_owned()).collect())
 }
 
 /// `UPDATE t SET column = expr WHERE pending`.
-pub fn update(column: &str, expr: &str, pending: &str, walk: Walk) -> Backfill {
+pub(crate) fn update(column: &str, expr: &str, pending: &str, walk: Walk) -> Backfill {
     Backfill {
         table: table("t"),
         write: Write::Update {
