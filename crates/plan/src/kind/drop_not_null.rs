@@ -26,8 +26,13 @@ impl Kind for DropNotNull {
     }
 
     fn facts(&self, ctx: &Ctx) -> Facts {
+        let known = ctx.logical.relation(&self.table).and_then(|table| table.column(&self.column));
+        // From 18 on partitions are not looked at where there is nothing to drop. Source: measured on 14, 15, 18.
+        let nothing = known.is_some_and(|column| column.not_null.is_none());
+        let alone = nothing && ctx.logical.server.version.not_null_not_valid();
+        let locks = if alone { tree::lock } else { tree::locks };
         Facts {
-            locks: tree::locks(ctx.logical, &self.table, LockMode::AccessExclusive),
+            locks: locks(ctx.logical, &self.table, LockMode::AccessExclusive),
             work: Vec::new(),
             transaction: true,
             breaks: vec![self.felt()],

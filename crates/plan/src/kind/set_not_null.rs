@@ -28,8 +28,14 @@ impl Kind for SetNotNull {
     }
 
     fn facts(&self, ctx: &Ctx) -> Facts {
+        let known = ctx.logical.relation(&self.table).and_then(|table| table.column(&self.column));
+        // Partitions are not looked at where the table is marked already. Source: `ATPrepSetNotNull`; measured on 14, 15, 18.
+        let marked = known.is_some_and(|column| {
+            !column.new_here && column.not_null.as_ref().is_some_and(|marking| marking.valid)
+        });
+        let locks = if marked { tree::lock } else { tree::locks };
         Facts {
-            locks: tree::locks(ctx.logical, &self.table, LockMode::AccessExclusive),
+            locks: locks(ctx.logical, &self.table, LockMode::AccessExclusive),
             work: self.scans(ctx),
             transaction: true,
             breaks: vec![format!(

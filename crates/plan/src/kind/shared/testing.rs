@@ -43,9 +43,18 @@ pub(crate) fn catalog(tables: impl IntoIterator<Item = Relation>) -> Catalog {
     catalog
 }
 
-/// The same on another version.
+/// The same on another version. From 18 on NOT NULL has a name.
 pub(crate) fn on(mut catalog: Catalog, major: u32) -> Catalog {
     catalog.server.version = Version(major * 10_000 + 1);
+    if catalog.server.version.not_null_not_valid() {
+        for relation in catalog.relations.values_mut() {
+            for column in &mut relation.columns {
+                if let Some(marking) = &mut column.not_null {
+                    marking.name = Some(Ident::new(format!("{}_not_null", column.name.as_str())));
+                }
+            }
+        }
+    }
     catalog
 }
 
