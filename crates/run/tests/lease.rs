@@ -1,5 +1,7 @@
 //! Two runners and one lease on a real server: waiting, leaving, takeover, fencing, orphans.
 
+#![expect(clippy::unwrap_used, reason = "a failing test says where")]
+
 use std::time::Duration;
 
 use concertina_lab::Server;

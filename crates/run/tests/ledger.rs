@@ -1,5 +1,7 @@
 //! The ledger on a real server: created once by however many, written inside transactions, refused where it is not ours.
 
+#![expect(clippy::unwrap_used, reason = "a failing test says where")]
+
 use concertina_lab::Server;
 use concertina_run::connect::{Session, Target};
 use concertina_run::error::Error;

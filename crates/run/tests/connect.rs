@@ -1,0 +1,377 @@
+//! Targets and sessions against real servers: the PG* environment, TLS, roles, poolers, standbys, cancelling.
+
+#![expect(clippy::unwrap_used, reason = "a failing test says where")]
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use concertina_lab::{Installation, Options, Server};
+use concertina_run::connect::{Session, Target};
+use concertina_run::error::{Error, Failure};
+use concertina_run::settings::Settings;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+
+async fn connect(url: &str) -> Result<Session, Error> {
+    Target::resolve(Some(url))?.connect("test", &Settings::default()).await
+}
+
+async fn ask(session: &Session, sql: &str) -> String {
+    session.client.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+#[tokio::test]
+async fn a_session_names_itself_and_pins_its_settings() {
+    let server = Server::start_default().await.unwrap();
+    let sql = "CREATE SCHEMA \"App\"; ALTER ROLE postgres SET statement_timeout = '1s'; ALTER ROLE postgres SET lock_timeout = '7s';
+               ALTER ROLE postgres SET \"DateStyle\" = 'German'";
+    server.psql("postgres", sql).await.unwrap();
+    let target = Target::resolve(Some(&server.url("postgres"))).unwrap();
+    let settings = Settings {
+        max_stall: Duration::from_millis(120),
+        search_path: Some(vec!["App".to_owned(), "public".to_owned()]),
+        ..Settings::default()
+    };
+    let session = target.connect("backfill", &settings).await.unwrap();
+    for (setting, value) in [
+        ("application_name", "concertina: backfill"),
+        ("lock_timeout", "120ms"),
+        ("statement_timeout", "0"),
+        ("idle_in_transaction_session_timeout", "1min"),
+        ("client_connection_check_interval", "1s"),
+        ("search_path", "\"App\", public"),
+        // The user's own: statements mean what they mean in psql.
+        ("DateStyle", "German, DMY"),
+    ] {
+        assert_eq!(ask(&session, &format!("SELECT current_setting('{setting}')")).await, value, "{setting}");
+    }
+    assert_eq!(ask(&session, "SELECT pg_backend_pid()::text").await, session.pid.to_string());
+    let starts = "SELECT count(*)::text FROM pg_stat_activity WHERE pid = pg_backend_pid()
+                  AND backend_start = $$S$$::timestamptz";
+    assert_eq!(ask(&session, &starts.replace("$$S$$", &format!("'{}'", session.backend_start))).await, "1");
+    assert!(session.who.starts_with("postgres@"), "{}", session.who);
+    target.refuse_pooler(&session, &settings).await.unwrap();
+
+    let pid = session.pid;
+    drop(session);
+    let alive = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}");
+    while server.psql("postgres", &alive).await.unwrap() != "0\n" {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_role_is_taken_or_its_grant_asked_for() {
+    let server = Server::start_default().await.unwrap();
+    server.psql("postgres", "CREATE ROLE login LOGIN; CREATE ROLE \"The Owner\"").await.unwrap();
+    let target = Target::resolve(Some(&server.url_as("login", "postgres"))).unwrap();
+    let settings = Settings { role: Some("The Owner".to_owned()), ..Settings::default() };
+    let Err(Error::Privilege { grant, .. }) = target.connect("test", &settings).await else {
+        panic!("connected")
+    };
+    assert_eq!(grant, "GRANT \"The Owner\" TO login");
+    server.psql("postgres", &grant).await.unwrap();
+    let session = target.connect("test", &settings).await.unwrap();
+    assert_eq!(ask(&session, "SELECT current_user::text").await, "The Owner");
+    let control = target.connect_control("test", &settings).await.unwrap();
+    assert_eq!(ask(&control, "SELECT current_user::text").await, "login");
+
+    let settings = Settings { role: Some("nobody".to_owned()), ..Settings::default() };
+    let error = target.connect("test", &settings).await.unwrap_err();
+    assert!(matches!(&error, Error::Sql { message, .. } if message.contains("nobody")), "{error}");
+}
+
+#[tokio::test]
+async fn cancel_ends_the_statement_and_not_the_session() {
+    let server = Server::start_default().await.unwrap();
+    let session = connect(&server.url("postgres")).await.unwrap();
+    let canceller = session.canceller();
+    let cancel = async {
+        let started =
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(3600)' AND state = 'active'";
+        while server.psql("postgres", started).await.unwrap() == "0\n" {}
+        canceller.cancel().await.unwrap();
+    };
+    let (slept, ()) = tokio::join!(session.client.batch_execute("SELECT pg_sleep(3600)"), cancel);
+    assert_eq!(Failure::of(&slept.unwrap_err()), Failure::Canceled);
+    session.client.batch_execute("SELECT 1").await.unwrap();
+
+    let kill = format!("SELECT pg_terminate_backend({})", session.pid);
+    server.psql("postgres", &kill).await.unwrap();
+    let error = session.client.batch_execute("SELECT 1").await.unwrap_err();
+    assert_eq!(Failure::of(&error), Failure::ConnectionLost);
+}
+
+#[tokio::test]
+async fn a_standby_is_refused_and_the_primary_found_behind_it() {
+    let primary = Server::start_default().await.unwrap();
+    let standby = primary.standby(Options::new()).await.unwrap();
+    let error = connect(&standby.url("postgres")).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Unsupported { message } if message.contains("target_session_attrs")),
+        "{error}"
+    );
+    let both = format!(
+        "host={},{} port={},{} user=postgres dbname=postgres target_session_attrs=primary",
+        standby.directory().display(),
+        primary.directory().display(),
+        standby.port(),
+        primary.port()
+    );
+    let session = connect(&both).await.unwrap();
+    assert_eq!(ask(&session, "SELECT pg_is_in_recovery()::text").await, "false");
+}
+
+#[tokio::test]
+async fn what_does_not_connect_says_where_to() {
+    let error = connect("host=/nowhere user=me password=hunter2 dbname=d").await.unwrap_err().to_string();
+    assert!(error.contains("me@/nowhere:5432/d") && !error.contains("hunter2"), "{error}");
+    let server = Server::start_default().await.unwrap();
+    let error = connect(&server.url("no_such_db")).await.unwrap_err().to_string();
+    assert!(error.contains("no_such_db") && error.contains("3D000"), "{error}");
+}
+
+/// Not a test by itself: the next one runs it with an environment of its own.
+#[tokio::test]
+async fn helper_that_reads_the_environment() {
+    if std::env::var_os("CONCERTINA_RUN_HELPER").is_none() {
+        return;
+    }
+    let session = Target::resolve(None).unwrap().connect("test", &Settings::default()).await.unwrap();
+    let seen = ask(
+        &session,
+        "SELECT current_user || ' ' || current_database() || ' ' || current_setting('work_mem')",
+    );
+    println!("\nseen {}", seen.await);
+}
+
+#[tokio::test]
+async fn pg_variables_and_database_url() {
+    let server = Server::start(&Installation::find().unwrap(), Options::new().tcp()).await.unwrap();
+    server.psql("postgres", "CREATE ROLE app LOGIN; CREATE DATABASE shop").await.unwrap();
+    let helper = |environment: &[(&str, &str)]| {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "helper_that_reads_the_environment", "--nocapture"]);
+        for name in ["DATABASE_URL", "PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGOPTIONS"] {
+            command.env_remove(name);
+        }
+        let port = server.port().to_string();
+        command.envs(environment.iter().copied()).env("CONCERTINA_RUN_HELPER", "1").env("PGPORT", port);
+        let output = command.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        text.lines()
+            .find_map(|line| line.strip_prefix("seen "))
+            .unwrap_or_else(|| panic!("{text}{errors}"))
+            .to_owned()
+    };
+    let directory = server.directory().to_str().unwrap();
+    let common = [("PGUSER", "app"), ("PGDATABASE", "shop"), ("PGOPTIONS", "-c work_mem=5MB")];
+    let by = |more: &[(&'static str, &str)]| helper(&[&common, more].concat());
+    assert_eq!(by(&[("PGHOST", directory)]), "app shop 5MB");
+    assert_eq!(
+        by(&[("PGHOSTADDR", "127.0.0.1"), ("PGSSLMODE", "prefer"), ("PGCONNECT_TIMEOUT", "5")]),
+        "app shop 5MB"
+    );
+    // The URL leaves user and database open.
+    assert_eq!(by(&[("DATABASE_URL", "postgresql://localhost/postgres")]), "app postgres 5MB");
+}
+
+/// Certificates and a server that uses them.
+struct Secure {
+    server: Server,
+    directory: tempfile::TempDir,
+}
+
+impl Secure {
+    async fn start(certificate: &str, key: &str) -> Self {
+        let installation = Installation::find().unwrap();
+        let server = Server::start(&installation, Options::new().tcp()).await.unwrap();
+        let secure = Self { server, directory: tempfile::tempdir().unwrap() };
+        secure.install(certificate, key).await;
+        secure
+    }
+
+    async fn install(&self, certificate: &str, key: &str) {
+        let data = self.server.data();
+        let owner = fs::metadata(&data).unwrap();
+        for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+            let file = data.join(name);
+            fs::write(&file, text).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+            chown(&file, Some(owner.uid()), Some(owner.gid())).unwrap();
+        }
+        self.server.psql("postgres", "ALTER SYSTEM SET ssl = on").await.unwrap();
+        self.server.psql("postgres", "SELECT pg_reload_conf()").await.unwrap();
+        while self.server.psql("postgres", "SHOW ssl").await.unwrap() != "on\n" {}
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let file = self.directory.path().join(name);
+        fs::write(&file, text).unwrap();
+        file
+    }
+
+    /// Whether the session is encrypted, or why there is none.
+    async fn tls(&self, host: &str, options: &str) -> Result<bool, String> {
+        let port = self.server.port();
+        let url = format!("host={host} port={port} user=postgres dbname=postgres {options}");
+        let session = connect(&url).await.map_err(|error| error.to_string())?;
+        let row = session.client.query_one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[]);
+        Ok(row.await.unwrap().get(0))
+    }
+}
+
+fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, name);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn sslmode_verifies_as_much_as_it_says() {
+    let (ours, theirs) = (authority("ours"), authority("theirs"));
+    let key = KeyPair::generate().unwrap();
+    let certificate =
+        CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &ours).unwrap();
+    let secure = Secure::start(&certificate.pem(), &key.serialize_pem()).await;
+    let (good, bad) = (secure.file("ours.crt", &ours.pem()), secure.file("theirs.crt", &theirs.pem()));
+    let (good, bad) = (good.display(), bad.display());
+
+    assert_eq!(secure.tls("localhost", "sslmode=disable").await, Ok(false));
+    for options in ["", "sslmode=allow", "sslmode=prefer", "sslmode=require"] {
+        assert_eq!(secure.tls("localhost", options).await, Ok(true), "{options}");
+    }
+    assert_eq!(secure.tls("localhost", &format!("sslmode=verify-full sslrootcert={good}")).await, Ok(true));
+    assert_eq!(secure.tls("127.0.0.1", &format!("sslmode=verify-ca sslrootcert={good}")).await, Ok(true));
+    let error =
+        secure.tls("127.0.0.1", &format!("sslmode=verify-full sslrootcert={good}")).await.unwrap_err();
+    assert!(error.contains("subject alternative names"), "{error}");
+    for mode in ["require", "verify-ca", "verify-full"] {
+        let error = secure.tls("localhost", &format!("sslmode={mode} sslrootcert={bad}")).await.unwrap_err();
+        assert!(error.contains("UnknownIssuer"), "{mode}: {error}");
+    }
+    // A Unix socket knows no TLS, and needs none.
+    let socket = secure.server.directory().to_str().unwrap().to_owned();
+    assert_eq!(secure.tls(&socket, "sslmode=require").await, Ok(false));
+
+    // The certificate that `openssl req -x509` makes is its own authority, and may be given as the root.
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let alone = params.self_signed(&key).unwrap();
+    secure.install(&alone.pem(), &key.serialize_pem()).await;
+    let root = secure.file("alone.crt", &alone.pem());
+    let verify = format!("sslmode=verify-full sslrootcert={}", root.display());
+    // The reload reaches new connections a moment later.
+    while secure.tls("localhost", &verify).await.is_err_and(|error| error.contains("UnknownIssuer")) {}
+    assert_eq!(secure.tls("localhost", &verify).await, Ok(true));
+    assert!(secure.tls("127.0.0.1", &verify).await.is_err());
+}
+
+#[tokio::test]
+async fn a_client_certificate_and_cancel_through_tls() {
+    let ours = authority("ours");
+    let key = KeyPair::generate().unwrap();
+    let certificate =
+        CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &ours).unwrap();
+    let secure = Secure::start(&certificate.pem(), &key.serialize_pem()).await;
+    let data = secure.server.data();
+    fs::write(data.join("root.crt"), ours.pem()).unwrap();
+    fs::set_permissions(data.join("root.crt"), fs::Permissions::from_mode(0o644)).unwrap();
+    let rules = fs::read_to_string(data.join("pg_hba.conf")).unwrap();
+    fs::write(data.join("pg_hba.conf"), format!("hostssl all cert_user all cert\n{rules}")).unwrap();
+    secure.server.psql("postgres", "CREATE ROLE cert_user LOGIN").await.unwrap();
+    secure.server.psql("postgres", "ALTER SYSTEM SET ssl_ca_file = 'root.crt'").await.unwrap();
+    secure.server.reload().unwrap();
+    while secure.server.psql("postgres", "SHOW ssl_ca_file").await.unwrap() != "root.crt\n" {}
+
+    let own = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "cert_user");
+    let certificate = params.signed_by(&own, &ours).unwrap();
+    let url = format!(
+        "postgresql://cert_user@localhost:{}/postgres?sslmode=verify-full&sslrootcert={}&sslcert={}&sslkey={}",
+        secure.server.port(),
+        data.join("root.crt").display(),
+        secure.file("own.crt", &certificate.pem()).display(),
+        secure.file("own.key", &own.serialize_pem()).display(),
+    );
+    let session = connect(&url).await.unwrap();
+    assert_eq!(ask(&session, "SELECT current_user::text").await, "cert_user");
+    let cancel = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        session.cancel().await.unwrap();
+    };
+    let (slept, ()) = tokio::join!(session.client.batch_execute("SELECT pg_sleep(3600)"), cancel);
+    assert_eq!(Failure::of(&slept.unwrap_err()), Failure::Canceled);
+}
+
+/// A running pgbouncer, ended when dropped.
+struct Pooler(Child);
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Pooler {
+    /// `None` where it is not installed.
+    fn start(server: &Server, directory: &Path, mode: &str) -> Option<Self> {
+        let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"]
+            .into_iter()
+            .find(|path| Path::new(path).exists())?;
+        let owner = fs::metadata(server.data()).unwrap();
+        chown(directory, Some(owner.uid()), Some(owner.gid())).unwrap();
+        let ini = directory.join("pgbouncer.ini");
+        let text = format!(
+            "[databases]\npostgres = host={} port={} dbname=postgres\n[pgbouncer]\nlisten_port = 6432\nlisten_addr =\n\
+             unix_socket_dir = {}\nauth_type = any\npool_mode = {mode}\nignore_startup_parameters = extra_float_digits\n",
+            server.directory().display(),
+            server.port(),
+            directory.display(),
+        );
+        let text = text.replace("auth_type = any", "auth_type = trust\nauth_file = users.txt");
+        fs::write(directory.join("users.txt"), "\"postgres\" \"\"\n").unwrap();
+        fs::write(&ini, text.replace("users.txt", &directory.join("users.txt").display().to_string()))
+            .unwrap();
+        let mut command = Command::new(program);
+        command.arg(&ini).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        if fs::metadata("/proc/self").unwrap().uid() == 0 {
+            command.uid(owner.uid()).gid(owner.gid());
+        }
+        let pooler = Self(command.spawn().unwrap());
+        while !directory.join(".s.PGSQL.6432").exists() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Some(pooler)
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_pooler_is_told_apart_from_a_session_pooler() {
+    for (mode, refused) in [("transaction", true), ("session", false)] {
+        let server = Server::start_default().await.unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let Some(_pooler) = Pooler::start(&server, directory.path(), mode) else {
+            return eprintln!("pgbouncer is not installed");
+        };
+        let url = format!("host={} port=6432 user=postgres dbname=postgres", directory.path().display());
+        let target = Target::resolve(Some(&url)).unwrap();
+        let result = match target.connect("test", &Settings::default()).await {
+            Ok(session) => target.refuse_pooler(&session, &Settings::default()).await,
+            Err(error) => Err(error),
+        };
+        match result {
+            Err(Error::Unsupported { message }) if refused => {
+                assert!(message.contains("direct URL"), "{message}")
+            }
+            result => assert!(result.is_ok() && !refused, "{mode}: {result:?}"),
+        }
+    }
+}
