@@ -8,7 +8,7 @@ use std::ops::Range;
 use pg_query::NodeEnum;
 use pg_query::protobuf::RangeVar;
 
-use crate::catalog::{Catalog, Relation, RelationKind};
+use crate::catalog::{Catalog, Relation, RelationKind, Sequence};
 use crate::change::Change;
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::{Effect, fold};
@@ -183,9 +183,10 @@ impl<'a> Lower<'a> {
     /// All that is locked was made by this file, so that nobody can be in the way.
     fn only_new(&self, locks: &[LockClaim]) -> bool {
         !locks.is_empty()
-            && locks.iter().all(|lock| match self.catalog.relation(&lock.relation) {
-                Some(relation) => relation.new_here,
-                None => false,
+            && locks.iter().all(|lock| {
+                let table = self.catalog.relation(&lock.relation);
+                let table = table.or_else(|| self.catalog.index(&lock.relation).map(|(table, _)| table));
+                table.is_some_and(|table| table.new_here)
             })
     }
 
@@ -197,6 +198,16 @@ impl<'a> Lower<'a> {
             let span = self.tokens.bytes(at, self.tokens.after_name(at));
             self.missing_relation(kind, schema.as_ref(), &name, Some(span))
         })
+    }
+
+    /// The sequence that a name means.
+    pub(crate) fn sequence(&self, schema: Option<&Ident>, name: &Ident) -> Option<&'a Sequence> {
+        let path = match schema {
+            Some(schema) => std::slice::from_ref(schema),
+            None => self.catalog.server.search_path.as_slice(),
+        };
+        let named = |schema: &Ident| Name { schema: schema.clone(), name: name.clone() };
+        path.iter().find_map(|schema| self.catalog.sequences.get(&named(schema)))
     }
 
     /// "relation … does not exist".
@@ -319,6 +330,24 @@ impl Run {
     /// This lock on a table and its partitions.
     pub(crate) fn locking(catalog: &Catalog, table: &Relation, mode: LockMode) -> Self {
         Self { locks: tree(catalog, table, mode), ..Self::default() }
+    }
+
+    /// ACCESS EXCLUSIVE also on the indexes of what is locked so: statements that rewrite them or change their owner.
+    pub(crate) fn with_indexes(mut self, catalog: &Catalog) -> Self {
+        let indexes: Vec<LockClaim> = self
+            .locks
+            .iter()
+            .filter(|lock| lock.mode == LockMode::AccessExclusive)
+            .filter_map(|lock| catalog.relation(&lock.relation))
+            .flat_map(|relation| {
+                relation.indexes.iter().map(|index| LockClaim {
+                    relation: relation.name.sibling(index.name.clone()),
+                    mode: LockMode::AccessExclusive,
+                })
+            })
+            .collect();
+        self.locks.extend(indexes);
+        self
     }
 
     /// Adds an effect.

@@ -312,6 +312,7 @@ fn truncate(lower: &Lower, truncate: &TruncateStmt) -> Refused {
             Err(missing) => return missing,
         }
     }
+    let run = run.with_indexes(lower.catalog);
     lower.refuse(
         "truncate",
         Code::NoOnlineForm,
@@ -370,6 +371,7 @@ fn maintenance(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
             for lock in run.locks.clone() {
                 run.work.push(Work { relation: lock.relation, what: WorkKind::Rewrite });
             }
+            let run = run.with_indexes(lower.catalog);
             lower.refuse(
                 "cluster",
                 Code::NoOnlineForm,
@@ -426,6 +428,7 @@ fn reindex(lower: &Lower, reindex: &ReindexStmt) -> Refused {
             run.work.push(Work { relation: table.name.clone(), what: WorkKind::IndexBuild });
         }
     }
+    let run = run.with_indexes(lower.catalog);
     lower.refuse(
         "reindex",
         Code::NotYet,
@@ -580,8 +583,7 @@ pub(crate) fn alter_other(lower: &Lower, alter: &AlterTableStmt) -> Refused {
 /// ALTER TABLE that names an index or a sequence, as PostgreSQL accepts.
 pub(crate) fn alter_index_or_sequence(lower: &Lower, alter: &AlterTableStmt) -> Option<Refused> {
     let (schema, name) = ast::table_name(alter.relation.as_ref()?);
-    let sequence = lower.new_name(schema.clone(), name.clone());
     let known = index::find(lower, schema.as_ref(), &name).is_some()
-        || lower.catalog.sequences.contains_key(&sequence);
+        || lower.sequence(schema.as_ref(), &name).is_some();
     known.then(|| alter_other(lower, alter))
 }

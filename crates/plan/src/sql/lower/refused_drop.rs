@@ -89,15 +89,8 @@ fn object(lower: &Lower, kind: &'static str, drop: &DropStmt, object: &Node) -> 
             on_table(lower, kind, drop, object)?
         }
         ObjectType::ObjectSequence => {
-            let path =
-                catalog.server.search_path.iter().map(|s| Name { schema: s.clone(), name: name.clone() });
-            let found = match schema {
-                Some(schema) => Some(Name { schema, name: name.clone() }),
-                None => path.into_iter().find(|name| catalog.sequences.contains_key(name)),
-            };
-            found
-                .filter(|name| catalog.sequences.contains_key(name))
-                .map(|name| plain.effect(Effect::SequenceGone(name)))
+            let found = lower.sequence(schema.as_ref(), &name);
+            found.map(|sequence| plain.effect(Effect::SequenceGone(sequence.name.clone())))
         }
         ObjectType::ObjectType | ObjectType::ObjectDomain => {
             let found = match schema {

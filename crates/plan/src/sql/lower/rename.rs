@@ -69,7 +69,7 @@ fn refused(lower: &Lower, statement: &RenameStmt) -> Option<Refused> {
     };
     let (schema, name) = ast::table_name(var);
     let Some(table) = lower.catalog.resolve(schema.as_ref(), &name) else {
-        if let Some(sequence) = find_sequence(lower, schema.as_ref(), &name) {
+        if let Some(sequence) = lower.sequence(schema.as_ref(), &name) {
             let owned_by = sequence.owned_by.clone();
             let renamed = Sequence { name: sequence.name.sibling(new), owned_by };
             let run = Run::default()
@@ -123,7 +123,12 @@ fn refused(lower: &Lower, statement: &RenameStmt) -> Option<Refused> {
                     index.constraint = Some(new.clone());
                 }
             });
-            at_once(lower, kind, Run { effects, ..run })
+            let mut run = Run { effects, ..run };
+            if table.indexes.iter().any(|index| index.constraint.as_ref() == Some(&old)) {
+                let relation = table.name.sibling(old.clone());
+                run.locks.push(LockClaim { relation, mode: LockMode::ShareUpdateExclusive });
+            }
+            at_once(lower, kind, run)
         }
         ObjectType::ObjectTrigger => {
             let effects = changed(lower.catalog, &table.name, |table| {
@@ -176,15 +181,6 @@ fn loose(lower: &Lower, statement: &RenameStmt, new: &Ident) -> Vec<Effect> {
         // The rest is not in the catalog.
         _ => Vec::new(),
     }
-}
-
-fn find_sequence<'a>(lower: &Lower<'a>, schema: Option<&Ident>, name: &Ident) -> Option<&'a Sequence> {
-    let path = match schema {
-        Some(schema) => std::slice::from_ref(schema),
-        None => lower.catalog.server.search_path.as_slice(),
-    };
-    path.iter()
-        .find_map(|schema| lower.catalog.sequences.get(&Name { schema: schema.clone(), name: name.clone() }))
 }
 
 /// ALTER INDEX … RENAME takes SHARE UPDATE EXCLUSIVE on the index for a moment, and nothing that runs names an index.
