@@ -43,22 +43,20 @@ impl<'a> Scope<'a> {
         self.table.is_some_and(|table| table.column(column).is_some())
     }
 
-    fn refers(&self, fields: &[String]) -> Reference {
+    fn refers(&self, fields: &[Option<String>]) -> Reference {
         let own = |qualifier: &str| self.alias.as_str() == qualifier;
+        let whole_or = |rest: &Option<String>| match rest {
+            Some(name) => Reference::Column(Ident::from(name.as_str())),
+            None => Reference::Row,
+        };
         match fields {
-            [star] if star == "*" => Reference::Row,
-            [name] => {
-                let name = Ident::from(name.as_str());
-                if name == self.alias && !self.has_column(&name) {
-                    Reference::Row
-                } else {
-                    Reference::Column(name)
-                }
-            }
-            [qualifier, star] if star == "*" && own(qualifier) => Reference::Row,
-            [qualifier, name] if own(qualifier) => Reference::Column(Ident::from(name.as_str())),
-            [schema, qualifier, rest] if !self.aliased && own(qualifier) && self.is_schema(schema) => {
-                if rest == "*" { Reference::Row } else { Reference::Column(Ident::from(rest.as_str())) }
+            [Some(name)] if own(name) && !self.has_column(&Ident::from(name.as_str())) => Reference::Row,
+            [rest] => whole_or(rest),
+            [Some(qualifier), rest] if own(qualifier) => whole_or(rest),
+            [Some(schema), Some(qualifier), rest]
+                if !self.aliased && own(qualifier) && self.is_schema(schema) =>
+            {
+                whole_or(rest)
             }
             _ => Reference::Other,
         }
@@ -136,7 +134,7 @@ fn visit(
 }
 
 fn function(expr: &mut Expr, fields: &Map<String, Value>) {
-    let parts = ast::name_parts(fields, "funcname");
+    let parts: Vec<String> = ast::name_parts(fields, "funcname").into_iter().flatten().collect();
     if let Some((name, qualifiers)) = parts.split_last() {
         expr.functions.push(FunctionRef {
             schema: qualifiers.last().map(|schema| Ident::from(schema.as_str())),

@@ -115,16 +115,16 @@ pub(crate) fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> &'a str {
     fields.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// A list of names in a visited node: strings, and `*` for a star.
-pub(crate) fn name_parts(fields: &Map<String, Value>, name: &str) -> Vec<String> {
+/// A list of names in a visited node; `None` for a star.
+pub(crate) fn name_parts(fields: &Map<String, Value>, name: &str) -> Vec<Option<String>> {
     let items = fields.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     items
         .iter()
         .filter_map(|item| {
             let node = item.get("node")?;
             match node.get("String") {
-                Some(string) => string.get("sval")?.as_str().map(ToOwned::to_owned),
-                None => node.get("AStar").map(|_| "*".to_owned()),
+                Some(string) => string.get("sval")?.as_str().map(|name| Some(name.to_owned())),
+                None => node.get("AStar").map(|_| None),
             }
         })
         .collect()

@@ -244,3 +244,80 @@ fn value_function(op: SqlValueFunctionOp) -> Option<&'static str> {
         SqlValueFunctionOp::SqlvalueFunctionOpUndefined => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::lower::tests::{catalog, folded};
+
+    /// Statements whose generated names were read back from a server (15.18).
+    const MEASURED: &str = r#"
+        create table aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa (id serial primary key, bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb int unique check (bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb > 0), short int check (short > 0 and id > 0));
+        create table "ééééééééééééééééééééééééééééééé" ("üüüüüüüüüüüüüüüüüüüüüüüüüüü" int unique, "üüüüüüüüüüüüüüüüüüüüüüüüüüü2" int unique);
+        create table t (a int, b text, c text, d timestamptz, t_a_idx int);
+        create index on t (a);
+        create index on t (a);
+        create index on t (a, b);
+        create index on t (lower(b));
+        create index on t (lower(b), upper(c), lower(c));
+        create index on t ((a + 1), (a || b), (b::int));
+        create index on t (b) include (c, d);
+        create index on t (a, a, a);
+        create index on t (date_trunc('day', d at time zone 'utc'), (a is null), ((t.a)));
+        create unique index on t (a) where b is not null;
+        alter table t add unique (a, b);
+        alter table t add unique (a, b);
+        alter table t add check (a > 0), add check (a > 1), add check (a > 0 or length(b) > 1), add check (true);
+        create table t_a_key (x int);
+        alter table t add unique (a);
+        create table f (a int, b text, primary key (a, b), unique (b) , foreign key (a, b) references f, unique (a, b), check (a > 0), check (b <> ''));
+        alter table f add foreign key (a, b) references f (a, b);
+        alter table f add constraint named unique (a, b), add foreign key (a, b) references f (a, b);
+        create table s (id serial, id2 bigint generated always as identity, "Id" serial);
+        create table g (a int primary key, b int constraint g_pkey2 unique, c int unique, unique (c), constraint x unique (c), exclude using btree (a with =, (b+1) with =));
+        create index on g (xpath('/', '<a/>'::xml)) ;
+        create index on g ((a is null), (a in (1,2)), (a between 1 and 2), (nullif(a, 1)), (not a > 1), (a::text collate "C"));
+    "#;
+
+    #[test]
+    fn names_are_those_of_a_server() {
+        let catalog = folded(MEASURED, &catalog(""));
+        let of = |table: &str| {
+            let relation = catalog.relation(&Name::new("public", table)).expect("exists");
+            let indexes = relation.indexes.iter().map(|index| index.name.as_str().to_owned());
+            let others = relation
+                .constraints
+                .iter()
+                .filter(|c| relation.index(&c.name).is_none())
+                .map(|c| c.name.as_str().to_owned());
+            (indexes.collect::<Vec<_>>().join(" "), others.collect::<Vec<_>>().join(" "))
+        };
+        for (table, indexes, others) in [
+            (
+                "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+                "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa_pkey \
+                 aaaaaaaaaaaaaaaaaaaaaaaaaaaaa_bbbbbbbbbbbbbbbbbbbbbbbbbbbbb_key",
+                "aaaaaaaaaaaaaaaaaaaaaaaaaaaa_bbbbbbbbbbbbbbbbbbbbbbbbbbbb_check \
+                 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa_check",
+            ),
+            (
+                "ééééééééééééééééééééééééééééééé",
+                "éééééééééééééé_üüüüüüüüüüüüüü_key éééééééééééééé_üüüüüüüüüüüüüü_key1",
+                "",
+            ),
+            (
+                "t",
+                "t_a_idx t_a_idx1 t_a_b_idx t_lower_idx t_lower_upper_lower1_idx t_expr_expr1_b_idx t_b_c_d_idx \
+                 t_a_a1_a2_idx t_date_trunc_expr_a_idx t_a_idx2 t_a_b_key t_a_b_key1 t_a_key1",
+                "t_a_check t_a_check1 t_check t_check1",
+            ),
+            ("f", "f_pkey f_b_key named", "f_a_check f_b_check f_a_b_fkey f_a_b_fkey1 f_a_b_fkey2"),
+            ("g", "g_pkey g_pkey2 x g_a_expr_excl g_xpath_idx g_expr_expr1_expr2_nullif_expr3_a_idx", ""),
+        ] {
+            assert_eq!(of(table), (indexes.to_owned(), others.to_owned()));
+        }
+        let sequences: Vec<&str> = catalog.sequences.keys().map(|name| name.name.as_str()).collect();
+        let long = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa_id_seq";
+        assert_eq!(sequences, [long, "s_Id_seq", "s_id2_seq", "s_id_seq"]);
+    }
+}

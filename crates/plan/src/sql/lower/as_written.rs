@@ -387,8 +387,8 @@ fn dependents(lower: &Lower, view: &Name, made: RelationKind, query: &NodeEnum) 
     ast::walk(query, &mut |kind, fields| {
         if kind == "ColumnRef" {
             match ast::name_parts(fields, "fields").last() {
-                Some(last) if last == "*" => star = true,
-                Some(last) => named.push(Ident::from(last.as_str())),
+                Some(Some(last)) => named.push(Ident::from(last.as_str())),
+                Some(None) => star = true,
                 None => {}
             }
         }

@@ -201,7 +201,7 @@ fn query(lower: &Lower, select: &SelectStmt) -> Refused {
     let mut functions = Vec::new();
     ast::walk(&node, &mut |kind, fields| {
         if kind == "FuncCall" {
-            functions.extend(ast::name_parts(fields, "funcname").last().cloned());
+            functions.extend(ast::name_parts(fields, "funcname").pop().flatten());
         }
         true
     });

@@ -1,6 +1,7 @@
 //! SQL in, changes out.
 
 mod every_statement;
+mod slices;
 
 use crate::catalog::{Catalog, Relation};
 use crate::change::{Change, Statement};
