@@ -53,12 +53,13 @@ pub(super) struct RelationRow {
     index_bytes: Option<u64>,
     partition_of: Option<u32>,
     inherits: bool,
-    partition_key: Vec<Ident>,
+    partition_key: Option<Vec<i16>>,
 }
 
 #[derive(Deserialize)]
 pub(super) struct ColumnRow {
     relation: u32,
+    number: i16,
     name: Ident,
     data_type: String,
     not_null: bool,
@@ -74,7 +75,7 @@ pub(super) struct ConstraintRow {
     relation: u32,
     name: Ident,
     kind: String,
-    columns: Vec<Ident>,
+    columns: Vec<i16>,
     /// NULL when it was dropped while we looked.
     definition: Option<String>,
     validated: bool,
@@ -85,18 +86,19 @@ pub(super) struct ConstraintRow {
 
 #[derive(Deserialize)]
 struct ReferencesRow {
+    relation: u32,
     schema: Ident,
     name: Ident,
-    columns: Vec<Ident>,
+    columns: Vec<i16>,
 }
 
 #[derive(Deserialize)]
 pub(super) struct IndexRow {
     relation: u32,
     name: Ident,
-    columns: Vec<Option<Ident>>,
-    include: Vec<Ident>,
-    uses: BTreeSet<Ident>,
+    key: Vec<i16>,
+    keys: usize,
+    inside: Vec<i16>,
     unique: bool,
     primary: bool,
     exclusion: bool,
@@ -114,7 +116,7 @@ pub(super) struct TriggerRow {
     name: Ident,
     #[serde(rename = "type")]
     bits: u16,
-    update_of: Vec<Ident>,
+    update_of: Vec<i16>,
     transition_table: bool,
     enabled: bool,
     definition: Option<String>,
@@ -123,7 +125,7 @@ pub(super) struct TriggerRow {
 #[derive(Deserialize)]
 pub(super) struct DependentRow {
     relation: u32,
-    column: Option<Ident>,
+    column: i16,
     kind: DependentKind,
     description: String,
     automatic: bool,
@@ -134,7 +136,7 @@ pub(super) struct SequenceRow {
     schema: Ident,
     name: Ident,
     relation: Option<u32>,
-    column: Option<Ident>,
+    column: Option<i16>,
 }
 
 #[derive(Deserialize)]
@@ -174,11 +176,14 @@ impl Snapshot {
             role: self.server.role,
             may_skip_triggers: self.may_skip_triggers,
         };
-        let names: BTreeMap<u32, Name> = self
-            .relations
-            .iter()
-            .map(|row| (row.oid, Name { schema: row.schema.clone(), name: row.name.clone() }))
-            .collect();
+        let names = Names {
+            relations: self
+                .relations
+                .iter()
+                .map(|row| (row.oid, Name { schema: row.schema.clone(), name: row.name.clone() }))
+                .collect(),
+            columns: self.columns.iter().map(|row| ((row.relation, row.number), row.name.clone())).collect(),
+        };
         let mut relations: BTreeMap<u32, catalog::Relation> = BTreeMap::new();
         for row in self.relations {
             relations.insert(row.oid, row.relation(&names));
@@ -186,21 +191,22 @@ impl Snapshot {
         for (oid, column) in self.columns.into_iter().map(ColumnRow::column) {
             relations.entry(oid).and_modify(|relation| relation.columns.push(column));
         }
-        for (oid, constraint) in self.constraints.into_iter().filter_map(ConstraintRow::constraint) {
+        for (oid, constraint) in self.constraints.into_iter().filter_map(|row| row.constraint(&names)) {
             relations.entry(oid).and_modify(|relation| relation.constraints.push(constraint));
         }
-        for (oid, index) in self.indexes.into_iter().filter_map(IndexRow::index) {
+        for (oid, index) in self.indexes.into_iter().filter_map(|row| row.index(&names)) {
             relations.entry(oid).and_modify(|relation| relation.indexes.push(index));
         }
-        for (oid, trigger) in self.triggers.into_iter().filter_map(TriggerRow::trigger) {
+        for (oid, trigger) in self.triggers.into_iter().filter_map(|row| row.trigger(&names)) {
             relations.entry(oid).and_modify(|relation| relation.triggers.push(trigger));
         }
         for row in self.dependents {
             let DependentRow { relation, column, kind, description, automatic } = row;
+            let column = names.column(relation, column);
             let dependent = Dependent { column, kind, description, automatic };
             relations.entry(relation).and_modify(|relation| relation.dependents.push(dependent));
         }
-        link_partitions(&mut relations, &names);
+        link_partitions(&mut relations, &names.relations);
         let sequences = self.sequences.into_iter().map(|row| row.sequence(&names));
         let types = self.types.into_iter().map(TypeRow::named);
         Catalog {
@@ -218,6 +224,23 @@ impl Snapshot {
             extensions: self.server.extensions,
             unknown_since: None,
         }
+    }
+}
+
+/// What oids and attribute numbers stand for.
+struct Names {
+    relations: BTreeMap<u32, Name>,
+    columns: BTreeMap<(u32, i16), Ident>,
+}
+
+impl Names {
+    fn column(&self, relation: u32, number: i16) -> Option<Ident> {
+        self.columns.get(&(relation, number)).cloned()
+    }
+
+    /// Those of `numbers` that are columns: 0 stands for an expression, a negative number for a system column.
+    fn columns(&self, relation: u32, numbers: &[i16]) -> Vec<Ident> {
+        numbers.iter().filter_map(|number| self.column(relation, *number)).collect()
     }
 }
 
@@ -254,7 +277,7 @@ fn link_partitions(relations: &mut BTreeMap<u32, catalog::Relation>, names: &BTr
 }
 
 impl RelationRow {
-    fn relation(self, names: &BTreeMap<u32, Name>) -> catalog::Relation {
+    fn relation(self, names: &Names) -> catalog::Relation {
         let kind = match self.kind.as_str() {
             "p" => RelationKind::PartitionedTable,
             "v" => RelationKind::View,
@@ -264,6 +287,12 @@ impl RelationRow {
             _ => RelationKind::Table,
         };
         let pages = u64::try_from(self.pages).unwrap_or_default();
+        let mut partition_key = Vec::new();
+        for column in names.columns(self.oid, &self.partition_key.unwrap_or_default()) {
+            if !partition_key.contains(&column) {
+                partition_key.push(column);
+            }
+        }
         catalog::Relation {
             oid: self.oid,
             unlogged: self.unlogged,
@@ -274,8 +303,8 @@ impl RelationRow {
             bytes: self.bytes.unwrap_or_default(),
             index_bytes: self.index_bytes.unwrap_or_default(),
             row_security: self.row_security,
-            partition_of: self.partition_of.and_then(|parent| names.get(&parent).cloned()),
-            partition_key: self.partition_key,
+            partition_of: self.partition_of.and_then(|parent| names.relations.get(&parent).cloned()),
+            partition_key,
             inherits: self.inherits,
             new_here: false,
             ..catalog::Relation::new(Name { schema: self.schema, name: self.name }, kind, self.owner)
@@ -320,7 +349,7 @@ impl ColumnRow {
 }
 
 impl ConstraintRow {
-    fn constraint(self) -> Option<(u32, Constraint)> {
+    fn constraint(self, names: &Names) -> Option<(u32, Constraint)> {
         let kind = match (self.kind.as_str(), self.references) {
             ("c", _) => ConstraintKind::Check,
             ("p", _) => ConstraintKind::PrimaryKey,
@@ -328,15 +357,15 @@ impl ConstraintRow {
             ("x", _) => ConstraintKind::Exclude,
             ("t", _) => ConstraintKind::Trigger,
             ("f", Some(to)) => ConstraintKind::ForeignKey {
+                columns: names.columns(to.relation, &to.columns),
                 table: Name { schema: to.schema, name: to.name },
-                columns: to.columns,
             },
             _ => return None,
         };
         let constraint = Constraint {
             name: self.name,
             kind,
-            columns: self.columns,
+            columns: names.columns(self.relation, &self.columns),
             definition: self.definition?,
             validated: self.validated,
             deferrable: self.deferrable,
@@ -347,12 +376,14 @@ impl ConstraintRow {
 }
 
 impl IndexRow {
-    fn index(self) -> Option<(u32, Index)> {
+    fn index(self, names: &Names) -> Option<(u32, Index)> {
+        let (keys, include) = self.key.split_at_checked(self.keys)?;
+        let used: Vec<i16> = self.key.iter().chain(&self.inside).copied().collect();
         let index = Index {
             name: self.name,
-            columns: self.columns,
-            include: self.include,
-            uses: self.uses,
+            columns: keys.iter().map(|number| names.column(self.relation, *number)).collect(),
+            include: names.columns(self.relation, include),
+            uses: names.columns(self.relation, &used).into_iter().collect(),
             unique: self.unique,
             primary: self.primary,
             exclusion: self.exclusion,
@@ -368,7 +399,7 @@ impl IndexRow {
 }
 
 impl TriggerRow {
-    fn trigger(self) -> Option<(u32, Trigger)> {
+    fn trigger(self, names: &Names) -> Option<(u32, Trigger)> {
         let is = |bit: u16| self.bits & bit != 0;
         let events = [
             (4, TriggerEvent::Insert),
@@ -381,7 +412,7 @@ impl TriggerRow {
             before: is(2),
             on: events.into_iter().filter(|(bit, _)| is(*bit)).map(|(_, event)| event).collect(),
             name: self.name,
-            update_of: self.update_of,
+            update_of: names.columns(self.relation, &self.update_of),
             transition_table: self.transition_table,
             enabled: self.enabled,
             definition: self.definition?,
@@ -391,9 +422,11 @@ impl TriggerRow {
 }
 
 impl SequenceRow {
-    fn sequence(self, names: &BTreeMap<u32, Name>) -> Sequence {
-        let table = self.relation.and_then(|oid| names.get(&oid).cloned());
-        Sequence { name: Name { schema: self.schema, name: self.name }, owned_by: table.zip(self.column) }
+    fn sequence(self, names: &Names) -> Sequence {
+        let owned_by = self.relation.zip(self.column).and_then(|(relation, column)| {
+            names.relations.get(&relation).cloned().zip(names.column(relation, column))
+        });
+        Sequence { name: Name { schema: self.schema, name: self.name }, owned_by }
     }
 }
 

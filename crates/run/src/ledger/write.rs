@@ -51,7 +51,6 @@ pub async fn insert_migration(
     new: NewMigration<'_>,
     who: &str,
 ) -> Result<i64, Error> {
-    client.execute_typed(FORGET_STEPS, &[(&new.name, Type::TEXT)]).await.doing(DOING)?;
     let row = client
         .query_typed_opt(
             INSERT_MIGRATION,
@@ -279,11 +278,11 @@ pub async fn event(
     Ok(())
 }
 
-const FORGET_STEPS: &str = "
-DELETE FROM concertina.step
-WHERE migration = (SELECT id FROM concertina.migration WHERE name = $1 AND state = 'undone')";
-
 const INSERT_MIGRATION: &str = "
+WITH forgotten AS (
+    DELETE FROM concertina.step
+    WHERE migration = (SELECT id FROM concertina.migration WHERE name = $1 AND state = 'undone')
+)
 INSERT INTO concertina.migration AS m (name, checksum, state, simple, plan, by) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (name) DO UPDATE
 SET checksum = excluded.checksum, state = excluded.state, simple = excluded.simple, plan = excluded.plan, by = excluded.by,

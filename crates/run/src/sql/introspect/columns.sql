@@ -1,6 +1,7 @@
 -- Live columns in attribute order. On 18 a NOT NULL marking has a constraint, and is set while that is still NOT VALID.
 SELECT json_build_object(
     'relation', a.attrelid::bigint,
+    'number', a.attnum,
     'name', a.attname,
     'data_type', format_type(a.atttypid, a.atttypmod),
     'not_null', a.attnotnull,

@@ -4,23 +4,16 @@ SELECT json_build_object(
     'relation', k.conrelid::bigint,
     'name', k.conname,
     'kind', k.contype,
-    'columns', (
-        SELECT coalesce(json_agg(a.attname ORDER BY x.place), '[]')
-        FROM unnest(k.conkey) WITH ORDINALITY AS x (attnum, place)
-        JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = x.attnum
-    ),
+    'columns', coalesce(k.conkey, '{}'),
     'definition', pg_get_constraintdef(k.oid),
     'validated', k.convalidated,
     'deferrable', k.condeferrable,
     'inherited', k.coninhcount > 0 OR k.conparentid <> 0,
     'references', CASE WHEN k.contype = 'f' THEN json_build_object(
+        'relation', k.confrelid::bigint,
         'schema', fn.nspname,
         'name', f.relname,
-        'columns', (
-            SELECT coalesce(json_agg(a.attname ORDER BY x.place), '[]')
-            FROM unnest(k.confkey) WITH ORDINALITY AS x (attnum, place)
-            JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = x.attnum
-        )
+        'columns', k.confkey
     ) END
 )
 FROM pg_catalog.pg_class AS c

@@ -20,79 +20,79 @@ dependency AS MATERIALIZED (
       ON d.refclassid = 'pg_catalog.pg_type'::regclass AND d.refobjid IN (r.reltype, r.typarray)
     WHERE NOT (d.classid = 'pg_catalog.pg_type'::regclass AND d.objid IN (r.reltype, r.typarray))
 ),
-dependent AS (
+dependent AS MATERIALIZED (
+    -- A view depends by its rule; what is described is the view.
     SELECT p.relation, p.attnum, p.deptype IN ('a', 'i') AS automatic,
            CASE WHEN v.relkind IN ('v', 'm') THEN 'view' ELSE 'other' END AS kind,
-           CASE WHEN v.relkind IN ('v', 'm')
-                THEN pg_describe_object('pg_catalog.pg_class'::regclass, v.oid, 0)
-                ELSE pg_describe_object(p.classid, p.objid, 0) END AS description
+           CASE WHEN v.relkind IN ('v', 'm') THEN 'pg_catalog.pg_class'::regclass ELSE p.classid END AS classid,
+           CASE WHEN v.relkind IN ('v', 'm') THEN v.oid ELSE p.objid END AS objid, 0 AS objsubid
     FROM dependency AS p
     JOIN pg_catalog.pg_rewrite AS w ON p.classid = 'pg_catalog.pg_rewrite'::regclass AND w.oid = p.objid
     JOIN pg_catalog.pg_class AS v ON v.oid = w.ev_class
     WHERE w.ev_class <> p.relation OR (p.attnum <> 0 AND v.relkind NOT IN ('v', 'm'))
     UNION ALL
-    SELECT p.relation, p.attnum, p.deptype IN ('a', 'i'), 'policy', pg_describe_object(p.classid, p.objid, 0)
+    SELECT p.relation, p.attnum, p.deptype IN ('a', 'i'), 'policy', p.classid, p.objid, 0
     FROM dependency AS p
     JOIN pg_catalog.pg_policy AS y ON p.classid = 'pg_catalog.pg_policy'::regclass AND y.oid = p.objid
     WHERE p.attnum <> 0 OR y.polrelid <> p.relation
     UNION ALL
-    SELECT p.relation, p.attnum, p.deptype IN ('a', 'i'), 'trigger', pg_describe_object(p.classid, p.objid, 0)
+    SELECT p.relation, p.attnum, p.deptype IN ('a', 'i'), 'trigger', p.classid, p.objid, 0
     FROM dependency AS p
     JOIN pg_catalog.pg_trigger AS t ON p.classid = 'pg_catalog.pg_trigger'::regclass AND t.oid = p.objid
     WHERE (p.attnum <> 0 OR t.tgrelid <> p.relation) AND NOT t.tgisinternal
     UNION ALL
     -- On 14 the generated column itself depends, and automatically: DROP COLUMN would take it along without a word. That is
     -- nothing to happen by the way, so it counts as standing in the way there too.
-    SELECT p.relation, p.attnum, false, 'generated_column',
-           pg_describe_object('pg_catalog.pg_class'::regclass, p.objid, p.objsubid)
+    SELECT p.relation, p.attnum, false, 'generated_column', p.classid, p.objid, p.objsubid
     FROM dependency AS p
     JOIN pg_catalog.pg_attribute AS a ON a.attrelid = p.objid AND a.attnum = p.objsubid AND a.attgenerated <> ''
     WHERE p.classid = 'pg_catalog.pg_class'::regclass AND p.objid = p.relation AND p.objsubid <> p.attnum
       AND p.attnum <> 0 AND NOT p.by_type
     UNION ALL
-    SELECT p.relation, p.attnum, false, 'generated_column',
-           pg_describe_object('pg_catalog.pg_class'::regclass, d.adrelid, d.adnum)
+    SELECT p.relation, p.attnum, false, 'generated_column', 'pg_catalog.pg_class'::regclass, d.adrelid, d.adnum
     FROM dependency AS p
     JOIN pg_catalog.pg_attrdef AS d ON p.classid = 'pg_catalog.pg_attrdef'::regclass AND d.oid = p.objid
     JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum AND a.attgenerated <> ''
     WHERE p.attnum <> 0 AND (d.adrelid <> p.relation OR d.adnum <> p.attnum)
     UNION ALL
-    SELECT p.relation, p.attnum, p.deptype IN ('a', 'i'), 'function', pg_describe_object(p.classid, p.objid, 0)
-    FROM dependency AS p
-    WHERE p.classid = 'pg_catalog.pg_proc'::regclass
-    UNION ALL
     SELECT p.relation, p.attnum, p.deptype IN ('a', 'i'),
-           CASE k.contype WHEN 'f' THEN 'foreign_key' ELSE 'other' END, pg_describe_object(p.classid, p.objid, 0)
+           CASE k.contype WHEN 'f' THEN 'foreign_key' ELSE 'other' END, p.classid, p.objid, 0
     FROM dependency AS p
     JOIN pg_catalog.pg_constraint AS k ON p.classid = 'pg_catalog.pg_constraint'::regclass AND k.oid = p.objid
     WHERE k.conrelid <> p.relation AND k.conparentid = 0
     UNION ALL
-    SELECT p.relation, p.attnum, p.deptype IN ('a', 'i'), 'publication', pg_describe_object(p.classid, p.objid, 0)
+    SELECT p.relation, p.attnum, p.deptype IN ('a', 'i'),
+           CASE p.classid WHEN 'pg_catalog.pg_proc'::regclass THEN 'function'
+                          WHEN 'pg_catalog.pg_publication_rel'::regclass THEN 'publication'
+                          ELSE 'statistics' END,
+           p.classid, p.objid, 0
     FROM dependency AS p
-    WHERE p.classid = 'pg_catalog.pg_publication_rel'::regclass
+    WHERE p.classid IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_publication_rel'::regclass,
+                        'pg_catalog.pg_statistic_ext'::regclass)
     UNION ALL
-    SELECT p.relation, p.attnum, p.deptype IN ('a', 'i'), 'statistics', pg_describe_object(p.classid, p.objid, 0)
-    FROM dependency AS p
-    WHERE p.classid = 'pg_catalog.pg_statistic_ext'::regclass
-    UNION ALL
-    -- A column of this row type, a typed table, an operator, a cast, a default that casts to it.
-    SELECT p.relation, p.attnum, p.deptype IN ('a', 'i'), 'other', pg_describe_object(p.classid, p.objid, p.objsubid)
+    -- A column of this row type, a typed table, an operator, a cast.
+    SELECT p.relation, p.attnum, p.deptype IN ('a', 'i'), 'other', p.classid, p.objid, p.objsubid
     FROM dependency AS p
     WHERE p.by_type
       AND p.classid NOT IN ('pg_catalog.pg_rewrite'::regclass, 'pg_catalog.pg_policy'::regclass,
                             'pg_catalog.pg_trigger'::regclass, 'pg_catalog.pg_proc'::regclass,
                             'pg_catalog.pg_constraint'::regclass)
+),
+-- Once an object, not once a column.
+described AS MATERIALIZED (
+    SELECT o.classid, o.objid, o.objsubid, pg_describe_object(o.classid, o.objid, o.objsubid) AS description
+    FROM (SELECT DISTINCT classid, objid, objsubid FROM dependent) AS o
 )
 SELECT json_build_object(
     'relation', d.relation::bigint,
-    'column', a.attname,
+    'column', d.attnum,
     'kind', d.kind,
-    'description', d.description,
+    'description', t.description,
     'automatic', bool_and(d.automatic)
 )
 FROM dependent AS d
-LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.relation AND a.attnum = d.attnum AND d.attnum > 0
+JOIN described AS t USING (classid, objid, objsubid)
 -- NULL: it went while we looked.
-WHERE d.description IS NOT NULL
-GROUP BY d.relation, d.attnum, a.attname, d.kind, d.description
-ORDER BY d.relation, d.attnum, d.kind, d.description
+WHERE t.description IS NOT NULL
+GROUP BY d.relation, d.attnum, d.kind, t.description
+ORDER BY d.relation, d.attnum, d.kind, t.description

@@ -2,29 +2,14 @@
 SELECT json_build_object(
     'relation', i.indrelid::bigint,
     'name', x.relname,
-    'columns', (
-        SELECT json_agg(a.attname ORDER BY key.place)
-        FROM unnest(i.indkey::smallint[]) WITH ORDINALITY AS key (attnum, place)
-        LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = key.attnum AND key.attnum <> 0
-        WHERE key.place <= i.indnkeyatts
-    ),
-    'include', (
-        SELECT coalesce(json_agg(a.attname ORDER BY key.place), '[]')
-        FROM unnest(i.indkey::smallint[]) WITH ORDINALITY AS key (attnum, place)
-        JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = key.attnum
-        WHERE key.place > i.indnkeyatts
-    ),
-    'uses', (
-        SELECT coalesce(json_agg(a.attname), '[]') FROM pg_catalog.pg_attribute AS a
-        WHERE a.attrelid = i.indrelid AND a.attnum > 0
-          AND (a.attnum = ANY (i.indkey::smallint[])
-               OR EXISTS (
-                   SELECT FROM pg_catalog.pg_depend AS d
-                   WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = i.indexrelid AND d.objsubid = 0
-                     AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = i.indrelid
-                     AND d.refobjsubid = a.attnum
-               ))
-    ),
+    -- Attribute numbers, 0 for an expression; the first ones are keys, the others INCLUDE.
+    'key', i.indkey::smallint[],
+    'keys', i.indnkeyatts,
+    'inside', CASE WHEN i.indexprs IS NULL AND i.indpred IS NULL THEN '[]' ELSE (
+        SELECT coalesce(json_agg(d.refobjsubid), '[]') FROM pg_catalog.pg_depend AS d
+        WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = i.indexrelid AND d.objsubid = 0
+          AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid > 0
+    ) END,
     'unique', i.indisunique,
     'primary', i.indisprimary,
     'exclusion', i.indisexclusion,

@@ -30,21 +30,18 @@ SELECT json_build_object(
         SELECT FROM pg_catalog.pg_inherits AS h
         WHERE (h.inhrelid = c.oid AND NOT c.relispartition) OR (h.inhparent = c.oid AND c.relkind <> 'p')
     ),
-    -- Columns of the key itself, in its order, then those inside its expressions. Both depend on their table internally.
-    -- Source: StorePartitionKey in src/backend/catalog/heap.c.
+    -- Columns of the key itself in its order (0 for an expression), then all of them, those inside expressions too. Both depend
+    -- on their table internally. Source: StorePartitionKey in src/backend/catalog/heap.c.
     'partition_key', CASE WHEN c.relkind = 'p' THEN (
-        SELECT coalesce(json_agg(a.attname ORDER BY array_position(p.partattrs::smallint[], a.attnum), a.attnum), '[]')
-        FROM pg_catalog.pg_partitioned_table AS p
-        JOIN pg_catalog.pg_attribute AS a ON a.attrelid = p.partrelid AND a.attnum > 0
-        WHERE p.partrelid = c.oid
-          AND (a.attnum = ANY (p.partattrs::smallint[])
-               OR EXISTS (
-                   SELECT FROM pg_catalog.pg_depend AS d
-                   WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.objsubid = a.attnum
-                     AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = c.oid AND d.refobjsubid = 0
-                     AND d.deptype = 'i'
-               ))
-    ) ELSE '[]' END
+        SELECT p.partattrs::smallint[] || ARRAY(
+            SELECT d.objsubid::smallint FROM pg_catalog.pg_depend AS d
+            WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.objsubid > 0
+              AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = c.oid AND d.refobjsubid = 0
+              AND d.deptype = 'i'
+            ORDER BY d.objsubid
+        )
+        FROM pg_catalog.pg_partitioned_table AS p WHERE p.partrelid = c.oid
+    ) END
 )
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace

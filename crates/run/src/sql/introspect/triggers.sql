@@ -5,11 +5,7 @@ SELECT json_build_object(
     'relation', t.tgrelid::bigint,
     'name', t.tgname,
     'type', t.tgtype,
-    'update_of', (
-        SELECT coalesce(json_agg(a.attname ORDER BY x.place), '[]')
-        FROM unnest(t.tgattr::smallint[]) WITH ORDINALITY AS x (attnum, place)
-        JOIN pg_catalog.pg_attribute AS a ON a.attrelid = t.tgrelid AND a.attnum = x.attnum
-    ),
+    'update_of', t.tgattr::smallint[],
     'transition_table', t.tgoldtable IS NOT NULL OR t.tgnewtable IS NOT NULL,
     'enabled', t.tgenabled IN ('O', 'A'),
     'definition', pg_get_triggerdef(t.oid)
