@@ -6,7 +6,7 @@ use concertina_lab::Server;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Format, Global};
-use crate::config::{Config, parse_duration};
+use crate::config::Config;
 use crate::demo::{self, Options, Seen, Stage};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
@@ -32,9 +32,9 @@ pub struct Demo {
     #[arg(long, value_name = "NUMBER", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=90))]
     connections: u32,
 
-    /// How long clients run before each migration, to see what is normal, such as 5s.
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
-    before: Duration,
+    /// How long clients run before each migration, to see what is normal.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
 
     /// Keep the server and both databases until Ctrl-C, and say how to connect.
     #[arg(long)]
@@ -48,34 +48,38 @@ impl Demo {
             rows: self.rows,
             rate: f64::from(self.rate),
             connections: self.connections as usize,
-            before: self.before,
+            before: Duration::from_secs(self.seconds),
             keep: self.keep,
             settings: Config::load(global)?.settings,
         };
         // Whoever interrupts it wants it gone: dropping the future stops the server and removes its directory.
         let interrupted = interrupted()?;
-        tokio::select! {
-            result = self.show(global, &options, &stage) => result,
-            () = interrupted => {
-                stage.finish();
-                Err(Failure::new(ExitCode::Interrupted, "interrupted; the throw-away server is stopped and removed"))
-            }
-        }
-    }
-
-    async fn show(&self, global: &Global, options: &Options, stage: &Stage) -> Result<(), Failure> {
-        let server = demo::start(stage).await.map_err(missing)?;
-        let seen = demo::show(&server, options, stage).await.map_err(failed)?;
+        let result = tokio::select! {
+            result = seen(global.format, &options, &stage) => result,
+            () = interrupted => Err(Failure::new(
+                ExitCode::Interrupted,
+                "interrupted; the throw-away server is stopped and removed",
+            )),
+        };
         stage.finish();
-        match global.format {
-            Format::Text => render::answer(&demo::text(&seen)),
-            Format::Json => render::answer(&wire::to_json(&demo::document(&seen))),
-        }
+        let (server, seen) = result?;
         if self.keep {
             kept(&server).await?;
         }
         verdict(&seen)
     }
+}
+
+/// Runs it and answers on stdout.
+async fn seen(format: Format, options: &Options, stage: &Stage) -> Result<(Server, Seen), Failure> {
+    let server = demo::start(stage).await.map_err(missing)?;
+    let seen = demo::show(&server, options, stage).await.map_err(failed)?;
+    stage.finish();
+    match format {
+        Format::Text => render::answer(&demo::text(&seen)),
+        Format::Json => render::answer(&wire::to_json(&demo::document(&seen))),
+    }
+    Ok((server, seen))
 }
 
 fn verdict(seen: &Seen) -> Result<(), Failure> {
