@@ -35,7 +35,7 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
         Command::Status(command) => command.run(&Session::new(global)?).await?,
         Command::History(command) => command.run(&Session::new(global)?).await?,
         Command::Apply(command) => command.run(&Session::new(global)?).await?,
-        Command::Demo(command) => command.run(global).await?,
+        Command::Demo(command) => return command.run(global).await,
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run()?,
     }

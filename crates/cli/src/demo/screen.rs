@@ -180,7 +180,7 @@ fn verdict(seen: &Seen) -> String {
         ));
     }
     for fault in seen.faults() {
-        out.push_str(&format!("{BAD}fault{BAD:#}: {fault}\n"));
+        out.push_str(&format!("{BAD}This must not be{BAD:#}, please report it: {fault}.\n"));
     }
     out
 }
