@@ -1,6 +1,6 @@
 //! Trigger functions in PL/pgSQL, and triggers.
 
-use crate::sql::ident::{Ident, Name, list};
+use crate::sql::ident::{Ident, Name, list, literal};
 
 /// A trigger function whose `search_path` is pinned, so that it means the same whoever writes.
 pub(crate) fn create_function(name: &Name, search_path: &[Ident], body: &str) -> String {
@@ -55,4 +55,16 @@ fn pinned(search_path: &[Ident]) -> String {
     let first = (!search_path.contains(&catalog)).then_some(&catalog);
     let last = (!search_path.contains(&temporary)).then_some(&temporary);
     list(first.into_iter().chain(search_path).chain(last))
+}
+
+/// A function that for ever returns the time at which it was made. The time is written in a way that every `DateStyle` reads.
+pub(crate) fn create_clock(name: &Name) -> String {
+    let create = format!(
+        "CREATE FUNCTION {name}() RETURNS pg_catalog.timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE AS %L"
+    );
+    format!(
+        "DO $concertina$ BEGIN EXECUTE pg_catalog.format({}, pg_catalog.format('SELECT %L::pg_catalog.timestamptz', \
+         pg_catalog.to_char(pg_catalog.now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00'))); END $concertina$",
+        literal(&create)
+    )
 }

@@ -15,13 +15,13 @@ use crate::catalog::{Column, Generated, Identity, Relation, TypeKind, Volatility
 use crate::ddl;
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
-use crate::kind::shared::sync::Derivation;
+use crate::kind::shared::sync::{self, Derivation, Manner};
 use crate::kind::shared::tighten::Timing;
 use crate::kind::shared::will_fail::WillFail;
 use crate::kind::shared::{alter, batch, not_null, tree};
 use crate::kind::{Ctx, Kind, Online};
 use crate::pg::lock::LockMode;
-use crate::plan::{Facts, Need, Phase, Probe, Step, Undo, Walk, Work, WorkKind, Write};
+use crate::plan::{Facts, Need, Phase, Probe, Step, Undo, Work, WorkKind};
 use crate::sql::expr::{Expr, NullWhen};
 use crate::sql::ident::{Ident, Name};
 
@@ -407,21 +407,10 @@ impl AddColumn {
         Online { steps, notices: timing.notice(&what).into_iter().collect() }
     }
 
-    /// Writes the value into rows that have none.
+    /// Writes the value into rows that have none. Undo drops the column.
     fn backfill(&self, ctx: &Ctx, from: &Derivation, stride: u32, why: &str) -> Vec<Step> {
-        let rows = batch::Rows {
-            title: format!("Fill column {} of {}", self.column, self.table),
-            why: why.to_owned(),
-            write: Write::Update {
-                alias: from.alias.clone(),
-                set: vec![(self.column.clone(), from.value())],
-                pending: from.pending(&self.column, ctx.logical),
-            },
-            walk: Walk::Pages { stride },
-            fire_triggers: false,
-            undo: Undo::Nothing,
-        };
-        batch::steps(ctx.physical, &self.table, &rows)
+        let manner = Manner { stride, fire_triggers: false, undo: Undo::Nothing, why };
+        sync::backfill(ctx, &self.table, &self.column, from, manner)
     }
 }
 

@@ -3,13 +3,13 @@
 use crate::catalog::{Column, Relation};
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
-use crate::kind::shared::sync::{self, Derivation, Mode, Sync};
+use crate::kind::shared::sync::{self, Derivation, Manner, Mode, Sync};
 use crate::kind::shared::tighten::{self, OldWriters, Timing};
 use crate::kind::shared::will_fail::WillFail;
-use crate::kind::shared::{alter, batch, not_null, tree};
+use crate::kind::shared::{alter, not_null, tree};
 use crate::kind::{Ctx, Kind, Online};
 use crate::pg::lock::LockMode;
-use crate::plan::{Facts, Phase, Undo, Walk, Work, WorkKind, Write};
+use crate::plan::{Facts, Phase, Undo, Work, WorkKind};
 use crate::sql::expr::Expr;
 use crate::sql::ident::{Ident, Name};
 
@@ -136,23 +136,17 @@ impl SetNotNull {
         let timing = if sync::never_null(table, &from) { Timing::Satisfied } else { Timing::Contract };
         let sync = Sync::new(ctx, &self.table, &self.column, &from, Mode::Fill);
         let mut steps = vec![sync.install(ctx, &self.column)];
-        let rows = batch::Rows {
-            title: format!("Fill column {} of {}", self.column, self.table),
-            why: "rows that have no value yet get the one of `fill`".to_owned(),
-            write: Write::Update {
-                alias: from.alias.clone(),
-                set: vec![(self.column.clone(), from.value())],
-                pending: from.pending(&self.column, ctx.logical),
-            },
-            walk: Walk::Pages { stride: ctx.policy.stride },
+        let manner = Manner {
+            stride: ctx.policy.stride,
             // The column may be under a foreign key, which is enforced by triggers.
             fire_triggers: true,
             undo: Undo::Steps {
                 steps: Vec::new(),
                 loses: Some(format!("rows that had NULL in column {} keep the value of `fill`", self.column)),
             },
+            why: "rows that have no value yet get the one of `fill`",
         };
-        steps.extend(batch::steps(ctx.physical, &self.table, &rows));
+        steps.extend(sync::backfill(ctx, &self.table, &self.column, &from, manner));
         if timing.needs_proof() {
             steps.push(not_null::proof(table, &self.column));
         }

@@ -8,6 +8,7 @@ use crate::catalog::{Generated, Identity, Relation, RelationKind, Trigger, Trigg
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
 use crate::kind::shared::batch::{self, wrap};
+use crate::kind::shared::clock::Clock;
 use crate::kind::shared::will_fail::WillFail;
 use crate::kind::shared::{alter, tree};
 use crate::kind::{Ctx, Kind, Online};
@@ -57,6 +58,27 @@ impl Kind for UpdateTable {
             return Ok(Online { steps: vec![self.as_written(ctx)], notices: Vec::new() });
         }
         self.one_by_one(ctx, table)?;
+        let clock = Clock::needed(ctx, &self.table, self.expressions());
+        let frozen = clock.as_ref().map(|clock| self.frozen(clock));
+        frozen.as_ref().unwrap_or(self).in_batches(ctx, table, clock.as_ref())
+    }
+
+    fn effects(&self, _ctx: &Ctx) -> Vec<Effect> {
+        Vec::new()
+    }
+}
+
+impl UpdateTable {
+    /// With every reading of the time replaced by the clock's.
+    fn frozen(&self, clock: &Clock) -> Self {
+        Self {
+            set: self.set.iter().map(|(target, expr)| (target.clone(), clock.freeze(expr))).collect(),
+            filter: self.filter.as_ref().map(|filter| clock.freeze(filter)),
+            ..self.clone()
+        }
+    }
+
+    fn in_batches(&self, ctx: &Ctx, table: &Relation, clock: Option<&Clock>) -> Result<Online, Refusal> {
         self.unchanging(ctx)?;
         self.undisturbed(ctx)?;
         let undo = if self.written().all(|target| table.column(target).is_some_and(|column| column.new_here))
@@ -104,11 +126,10 @@ impl Kind for UpdateTable {
             }
             steps.push(step);
         }
+        if let Some(clock) = clock {
+            clock.around(&mut steps);
+        }
         Ok(Online { steps, notices })
-    }
-
-    fn effects(&self, _ctx: &Ctx) -> Vec<Effect> {
-        Vec::new()
     }
 }
 
@@ -224,13 +245,6 @@ impl UpdateTable {
                 Volatility::Stable => {}
             }
         }
-        const TIME_WORDS: &[&str] = &["current_date", "current_time", "localtime"];
-        for expr in self.expressions().filter(|expr| expr.value_function) {
-            let text = expr.text.to_ascii_lowercase();
-            if let Some(word) = TIME_WORDS.iter().find(|word| text.contains(**word)) {
-                return Err(self.not_frozen(word));
-            }
-        }
         Ok(())
     }
 
@@ -288,10 +302,10 @@ impl UpdateTable {
         Refusal::new(
             Code::NotYet,
             format!(
-                "{what} would give each batch of the UPDATE of {} another time; to keep the first one is not built yet",
+                "{what}() would tell each batch of the UPDATE of {} something else; to keep the first answer is not built yet",
                 self.table
             ),
-            "write the time as a constant",
+            "write a constant, or use now(), which is kept",
         )
     }
 }
@@ -319,6 +333,16 @@ impl UpdateTable {
             },
             filter,
             alias: self.alias.clone(),
+        };
+        // A backfill that is taken back before it is done leaves its row set.
+        let undo = match undo {
+            Undo::Nothing => {
+                let title = format!("Forget which rows of {} the UPDATE writes", leaf.name);
+                let sql = vec![crate::batch::row_set_drop(&row_set)];
+                let step = Step::transaction(Phase::Expand, title, "takes back the row set", sql);
+                Undo::Steps { steps: vec![step], loses: None }
+            }
+            undo => undo,
         };
         let walk = Walk::Key { columns: key, row_set: Some(row_set) };
         self.rows(
@@ -399,17 +423,14 @@ impl UpdateTable {
 /// They change with every write, or are the same for none.
 const SYSTEM_COLUMNS: &[&str] = &["cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"];
 
-/// STABLE because they tell the time or number of the transaction. Source: `pg_proc.dat` and "Date/Time Functions" in
-/// doc/src/sgml/func.sgml; `age` with one argument counts from today.
+/// STABLE because they tell of the transaction, in a way that a [`Clock`] does not keep. Source: "Date/Time Functions" and
+/// "Transaction ID and Snapshot Information Functions" in doc/src/sgml/func.sgml; `age` with one argument counts from today.
 const TIME_FUNCTIONS: &[&str] = &[
     "age",
     "current_setting",
-    "now",
     "pg_current_snapshot",
     "pg_current_xact_id",
     "pg_current_xact_id_if_assigned",
-    "statement_timestamp",
-    "transaction_timestamp",
     "txid_current",
     "txid_current_if_assigned",
     "txid_current_snapshot",

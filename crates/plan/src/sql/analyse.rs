@@ -7,9 +7,9 @@ use pg_query::protobuf::a_const;
 use serde_json::{Map, Value};
 
 use crate::catalog::{Catalog, Relation};
-use crate::sql::expr::{ColumnRef, Expr, FunctionRef, NullWhen};
+use crate::sql::expr::{ColumnRef, Expr, FunctionRef, NullWhen, TimeRef};
 use crate::sql::ident::Ident;
-use crate::sql::tokens::Tokens;
+use crate::sql::tokens::{Kind, Tokens};
 use crate::sql::{ast, nulls};
 
 /// What names in an expression may refer to.
@@ -85,6 +85,8 @@ pub(crate) fn expr(tokens: &Tokens, at: Range<usize>, node: &NodeEnum, scope: &S
     ast::walk(node, &mut |kind, fields| visit(tokens, &bytes, scope, &mut expr, kind, fields));
     expr.columns.sort_by_key(|column| column.at.start);
     expr.columns.dedup();
+    expr.times.sort_by_key(|time| time.at.start);
+    expr.times.dedup();
     expr
 }
 
@@ -114,15 +116,15 @@ fn visit(
             false
         }
         "FuncCall" => {
-            function(expr, fields);
+            function(tokens, bytes, expr, fields);
             true
         }
         "SqlvalueFunction" => {
-            expr.value_function = true;
+            value_function(tokens, bytes, expr, fields);
             true
         }
         "SubLink" => {
-            subquery(scope, expr, fields);
+            subquery(tokens, bytes, scope, expr, fields);
             // The left side of IN and ANY is outside.
             if let Some(test) = fields.get("testexpr") {
                 ast::walk_value(test, &mut |kind, fields| visit(tokens, bytes, scope, expr, kind, fields));
@@ -133,19 +135,58 @@ fn visit(
     }
 }
 
-fn function(expr: &mut Expr, fields: &Map<String, Value>) {
+fn function(tokens: &Tokens, bytes: &Range<usize>, expr: &mut Expr, fields: &Map<String, Value>) {
     let parts: Vec<String> = ast::name_parts(fields, "funcname").into_iter().flatten().collect();
-    if let Some((name, qualifiers)) = parts.split_last() {
-        expr.functions.push(FunctionRef {
-            schema: qualifiers.last().map(|schema| Ident::from(schema.as_str())),
-            name: Ident::from(name.as_str()),
-        });
+    let Some((name, qualifiers)) = parts.split_last() else { return };
+    let function = FunctionRef {
+        schema: qualifiers.last().map(|schema| Ident::from(schema.as_str())),
+        name: Ident::from(name.as_str()),
+    };
+    if function.tells_time() {
+        let first = tokens.at(location(fields));
+        let close = tokens.close(tokens.after_name(first));
+        time(expr, bytes, tokens.bytes(first, close + 1), "timestamptz".to_owned());
+    }
+    expr.functions.push(function);
+}
+
+/// `CURRENT_DATE`, `LOCALTIMESTAMP(3)`, `CURRENT_USER`.
+fn value_function(tokens: &Tokens, bytes: &Range<usize>, expr: &mut Expr, fields: &Map<String, Value>) {
+    expr.value_function = true;
+    let first = tokens.at(location(fields));
+    let data_type = match tokens.kind(first) {
+        Kind::CurrentDate => "date",
+        Kind::CurrentTime => "timetz",
+        Kind::CurrentTimestamp => "timestamptz",
+        Kind::Localtime => "time",
+        Kind::Localtimestamp => "timestamp",
+        _ => return,
+    };
+    // CURRENT_DATE takes no precision.
+    if data_type != "date" && tokens.kind(first + 1) == Kind::Ascii40 {
+        let close = tokens.close(first + 1);
+        let precision = tokens.slice(first + 1, close + 1);
+        time(expr, bytes, tokens.bytes(first, close + 1), format!("{data_type}{precision}"));
+    } else {
+        time(expr, bytes, tokens.bytes(first, first + 1), data_type.to_owned());
+    }
+}
+
+fn time(expr: &mut Expr, bytes: &Range<usize>, at: Range<usize>, data_type: String) {
+    if at.start >= bytes.start && at.end <= bytes.end {
+        expr.times.push(TimeRef { at: at.start - bytes.start..at.end - bytes.start, data_type });
     }
 }
 
 /// Inside a subquery names mean its own tables first, so columns of the statement's table are not listed one by one:
 /// whatever may be one counts as a use of the whole row.
-fn subquery(scope: &Scope, expr: &mut Expr, fields: &Map<String, Value>) {
+fn subquery(
+    tokens: &Tokens,
+    bytes: &Range<usize>,
+    scope: &Scope,
+    expr: &mut Expr,
+    fields: &Map<String, Value>,
+) {
     expr.subquery = true;
     let Some(inner) = fields.get("subselect") else { return };
     let mut with = Vec::new();
@@ -158,8 +199,8 @@ fn subquery(scope: &Scope, expr: &mut Expr, fields: &Map<String, Value>) {
                 }
                 _ => {}
             },
-            "FuncCall" => function(expr, fields),
-            "SqlvalueFunction" => expr.value_function = true,
+            "FuncCall" => function(tokens, bytes, expr, fields),
+            "SqlvalueFunction" => value_function(tokens, bytes, expr, fields),
             "CommonTableExpr" => with.push(Ident::from(ast::text(fields, "ctename"))),
             "RangeVar" => {
                 let schema = ast::text(fields, "schemaname");

@@ -27,6 +27,9 @@ pub struct Expr {
     pub whole_row: bool,
     /// Uses `CURRENT_TIMESTAMP`, `CURRENT_USER` and the like: stable.
     pub value_function: bool,
+    /// Where it reads the time of the transaction or statement, in order of position.
+    #[serde(default)]
+    pub times: Vec<TimeRef>,
     /// When its result may be NULL.
     pub null_when: NullWhen,
     /// It is a literal, possibly cast or negated.
@@ -40,6 +43,15 @@ pub struct ColumnRef {
     pub at: Range<usize>,
     /// Column.
     pub column: Ident,
+}
+
+/// A reading of the time that is the same within one statement: `now()`, `CURRENT_DATE`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeRef {
+    /// Bytes of [`Expr::text`].
+    pub at: Range<usize>,
+    /// The type it has: `timestamptz`, `date`, `timestamptz(3)`.
+    pub data_type: String,
 }
 
 /// A function call inside an [`Expr`].
@@ -80,6 +92,32 @@ impl Expr {
         text
     }
 
+    /// The same with every reading of the time replaced by `now`, an expression of type timestamptz.
+    pub fn frozen(&self, now: &str) -> Self {
+        let mut frozen = Self { text: String::new(), times: Vec::new(), ..self.clone() };
+        let mut from = 0;
+        for time in &self.times {
+            frozen.text.push_str(&self.text[from..time.at.start]);
+            let before = frozen.text.len();
+            if time.data_type == "timestamptz" {
+                frozen.text.push_str(now);
+            } else {
+                frozen.text.push_str(&format!("({now}::{})", time.data_type));
+            }
+            let (old, new) = (time.at.end - time.at.start, frozen.text.len() - before);
+            for (column, original) in frozen.columns.iter_mut().zip(&self.columns) {
+                if original.at.start >= time.at.end {
+                    column.at.start = column.at.start + new - old;
+                    column.at.end = column.at.end + new - old;
+                }
+            }
+            from = time.at.end;
+        }
+        frozen.text.push_str(&self.text[from..]);
+        frozen.functions.retain(|function| !function.tells_time());
+        frozen
+    }
+
     /// Whether it reads this column.
     pub fn uses(&self, column: &Ident) -> bool {
         self.whole_row || self.columns.iter().any(|reference| reference.column == *column)
@@ -93,7 +131,16 @@ impl Expr {
     }
 }
 
+/// Functions that tell the time of the transaction or statement. Source: "Current Date/Time" in doc/src/sgml/func.sgml.
+const CLOCK: &[&str] = &["now", "statement_timestamp", "transaction_timestamp"];
+
 impl FunctionRef {
+    /// It tells the time of the transaction or statement.
+    pub fn tells_time(&self) -> bool {
+        CLOCK.contains(&self.name.as_str())
+            && self.schema.as_ref().is_none_or(|schema| schema.as_str() == "pg_catalog")
+    }
+
     fn volatility(&self, catalog: &Catalog) -> Volatility {
         // Overloads are not told apart: the worst of the name counts.
         let user = catalog

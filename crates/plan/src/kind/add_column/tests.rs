@@ -399,3 +399,12 @@ fn users_triggers_are_named() {
     catalog.server.may_skip_triggers = false;
     assert!(!says(&catalog));
 }
+
+#[test]
+fn rows_that_exist_get_one_time_and_new_rows_their_own() {
+    let shown = steps(&users(), "ALTER TABLE users ADD COLUMN at timestamptz; UPDATE users SET at = now()");
+    assert!(shown.contains("NEW.\"at\" := (now());"), "{shown}");
+    assert!(shown.contains("backfill: DO $concertina$"), "{shown}");
+    assert!(shown.contains("stride 16: at = concertina.now_users_"), "{shown}");
+    assert!(shown.contains("backfill: DROP FUNCTION IF EXISTS concertina.now_users_"), "{shown}");
+}

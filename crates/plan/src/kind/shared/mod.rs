@@ -4,6 +4,7 @@ pub(crate) mod again;
 pub(crate) mod alter;
 pub(crate) mod archive;
 pub(crate) mod batch;
+pub(crate) mod clock;
 pub(crate) mod index;
 pub(crate) mod not_null;
 pub(crate) mod not_valid;

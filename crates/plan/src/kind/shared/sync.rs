@@ -9,9 +9,10 @@ use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
 use crate::kind::Ctx;
 use crate::kind::shared::batch::{self, wrap};
+use crate::kind::shared::clock::Clock;
 use crate::kind::shared::{alter, tree};
 use crate::pg::lock::LockMode;
-use crate::plan::{LockClaim, Phase, Probe, Step, sync_trigger};
+use crate::plan::{LockClaim, Phase, Probe, Step, Undo, Walk, Write, sync_trigger};
 use crate::sql::expr::{Expr, NullWhen};
 use crate::sql::ident::{Ident, Name};
 
@@ -153,6 +154,52 @@ pub(crate) fn never_null(table: &Relation, from: &Derivation) -> bool {
         (None, _) => true,
     };
     rest && shown(from.expr)
+}
+
+/// How a derived value is written into rows that have none.
+#[derive(Clone, Debug)]
+pub(crate) struct Manner<'a> {
+    /// See [`Walk::Pages`].
+    pub(crate) stride: u32,
+    /// See [`crate::plan::Backfill`].
+    pub(crate) fire_triggers: bool,
+    /// How it is taken back.
+    pub(crate) undo: Undo,
+    /// Why it is done.
+    pub(crate) why: &'a str,
+}
+
+/// Writes the value into rows that have none.
+pub(crate) fn backfill(
+    ctx: &Ctx,
+    table: &Name,
+    column: &Ident,
+    from: &Derivation,
+    manner: Manner,
+) -> Vec<Step> {
+    let clock = Clock::needed(ctx, table, from.expressions());
+    let freeze = |expr: &Expr| clock.as_ref().map_or_else(|| expr.clone(), |clock| clock.freeze(expr));
+    let (expr, filter) = (freeze(from.expr), from.filter.map(freeze));
+    let otherwise = from.otherwise.map(freeze);
+    let alias = from.alias.clone();
+    let from = Derivation { alias, expr: &expr, filter: filter.as_ref(), otherwise: otherwise.as_ref() };
+    let rows = batch::Rows {
+        title: format!("Fill column {column} of {table}"),
+        why: manner.why.to_owned(),
+        write: Write::Update {
+            alias: from.alias.clone(),
+            set: vec![(column.clone(), from.value())],
+            pending: from.pending(column, ctx.logical),
+        },
+        walk: Walk::Pages { stride: manner.stride },
+        fire_triggers: manner.fire_triggers,
+        undo: manner.undo,
+    };
+    let mut steps = batch::steps(ctx.physical, table, &rows);
+    if let Some(clock) = clock {
+        clock.around(&mut steps);
+    }
+    steps
 }
 
 /// What running code may feel of the trigger.

@@ -34,6 +34,7 @@ pub(crate) fn catalog(tables: impl IntoIterator<Item = Relation>) -> Catalog {
         ("max", Volatility::Immutable),
         ("now", Volatility::Stable),
         ("to_char", Volatility::Stable),
+        ("current_setting", Volatility::Stable),
         ("random", Volatility::Volatile),
         ("gen_random_uuid", Volatility::Volatile),
         ("nextval", Volatility::Volatile),
