@@ -125,10 +125,15 @@ async fn rights_are_asked_for_by_their_exact_grant() {
     assert_eq!(grant, "GRANT CREATE ON DATABASE \"My Shop\" TO \"Owner\"");
     assert!(!ledger::exists(&owner.client).await.unwrap());
 
-    // A schema made beforehand is enough.
+    // Schemas made beforehand are enough.
     server.psql("My Shop", "CREATE SCHEMA concertina").await.unwrap();
     let error = ledger::ensure(&owner.client).await.unwrap_err();
     let Error::Privilege { grant, .. } = error else { panic!("{error}") };
+    let narrower = grant.split("narrower: ").nth(1).unwrap();
+    server.psql("My Shop", narrower).await.unwrap();
+    let error = ledger::ensure(&owner.client).await.unwrap_err();
+    let Error::Privilege { grant, .. } = error else { panic!("{error}") };
+    assert_eq!(grant, "GRANT USAGE, CREATE ON SCHEMA concertina TO \"Owner\"");
     server.psql("My Shop", &grant).await.unwrap();
     ledger::ensure(&owner.client).await.unwrap();
     ledger::ensure(&owner.client).await.unwrap();

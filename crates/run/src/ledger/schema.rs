@@ -28,7 +28,7 @@ pub async fn exists(client: &(impl GenericClient + Sync)) -> Result<bool, Error>
 /// [`Error::Privilege`] with the exact GRANT, [`Error::Ledger`].
 pub async fn ensure(client: &Client) -> Result<(), Error> {
     let state = client.query_one(STATE, &[]).await.doing("look for the ledger")?;
-    if !state.get::<_, bool>("complete") {
+    if !state.get::<_, bool>("complete") || !state.get::<_, bool>("archive_there") {
         create(client, &state).await?;
     }
     check(client).await?;
@@ -39,21 +39,27 @@ async fn create(client: &Client, state: &tokio_postgres::Row) -> Result<(), Erro
     let (database, role): (String, String) = (state.get("database"), state.get("role"));
     let (database, role) = (Ident::new(database), Ident::new(role));
     let may_create: bool = state.get("may_create");
-    let schema_there: bool = state.get("schema_there");
-    if !schema_there && !may_create {
+    let (schema_there, archive_there): (bool, bool) = (state.get("schema_there"), state.get("archive_there"));
+    if !(schema_there && archive_there) && !may_create {
         return Err(Error::Privilege {
-            what: format!("{role} may not create schemas in database {database}, where the ledger is kept"),
+            what: format!(
+                "{role} may not create schemas in database {database}, where the ledger and the archive of dropped data are kept"
+            ),
             grant: format!(
-                "GRANT CREATE ON DATABASE {database} TO {role}\n  or, narrower: CREATE SCHEMA concertina AUTHORIZATION {role}; \
-                 CREATE SCHEMA concertina_archive AUTHORIZATION {role}"
+                "GRANT CREATE ON DATABASE {database} TO {role}\n  or, narrower: CREATE SCHEMA IF NOT EXISTS concertina AUTHORIZATION \
+                 {role}; CREATE SCHEMA IF NOT EXISTS concertina_archive AUTHORIZATION {role}"
             ),
         });
     }
-    if schema_there && !state.get::<_, bool>("may_use") {
-        return Err(Error::Privilege {
-            what: format!("{role} may not create tables in schema concertina, where the ledger is kept"),
-            grant: format!("GRANT USAGE, CREATE ON SCHEMA concertina TO {role}"),
-        });
+    for (schema, there, right) in
+        [("concertina", schema_there, "may_use"), ("concertina_archive", archive_there, "may_use_archive")]
+    {
+        if there && !state.get::<_, bool>(right) {
+            return Err(Error::Privilege {
+                what: format!("{role} may not create tables in schema {schema}"),
+                grant: format!("GRANT USAGE, CREATE ON SCHEMA {schema} TO {role}"),
+            });
+        }
     }
     // A lone transaction as one message: either all of it is there or nothing. Without the lock two sessions could collide in
     // the unique indexes of the catalog in spite of IF NOT EXISTS.
@@ -64,7 +70,7 @@ async fn create(client: &Client, state: &tokio_postgres::Row) -> Result<(), Erro
     if !schema_there {
         sql.push_str("CREATE SCHEMA IF NOT EXISTS concertina; ");
     }
-    if may_create {
+    if !archive_there {
         sql.push_str("CREATE SCHEMA IF NOT EXISTS concertina_archive; ");
     }
     sql.push_str("SET LOCAL client_min_messages = warning; ");
@@ -165,9 +171,13 @@ SELECT (SELECT count(*) = 5 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_nam
         WHERE n.nspname = 'concertina' AND c.relkind = 'r'
           AND c.relname IN ('meta', 'migration', 'step', 'event', 'lease')) AS complete,
        EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'concertina') AS schema_there,
+       EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'concertina_archive') AS archive_there,
        EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'concertina'
                AND pg_catalog.has_schema_privilege(oid, 'USAGE')
                AND pg_catalog.has_schema_privilege(oid, 'CREATE')) AS may_use,
+       EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'concertina_archive'
+               AND pg_catalog.has_schema_privilege(oid, 'USAGE')
+               AND pg_catalog.has_schema_privilege(oid, 'CREATE')) AS may_use_archive,
        pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') AS may_create,
        pg_catalog.current_database()::text AS database,
        current_user::text AS role";
