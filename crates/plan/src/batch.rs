@@ -169,6 +169,10 @@ pub fn settings(backfill: &Backfill) -> String {
     let mut settings = String::from("SET LOCAL jit = off; SET LOCAL max_parallel_workers_per_gather = 0");
     if !has_subquery(backfill) {
         settings.push_str("; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off");
+        if matches!(backfill.walk, Walk::Key { .. }) {
+            // Both would leave the order of the key.
+            settings.push_str("; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off");
+        }
     }
     settings
 }

@@ -15,7 +15,7 @@ use crate::error::{Doing, Error, Failure};
 use crate::event::Event;
 use crate::executor::{Backoff, Job, Run};
 use crate::obstacle::{Claimed, Obstacles, claimed, seconds};
-use crate::watch::watched;
+use crate::watch::{CLOSELY, watched};
 use crate::{failpoint, ledger, observe};
 
 /// `lock_timeout` of the patient lock: above `deadlock_timeout` (1 s by default), because autovacuum yields only to who has
@@ -41,7 +41,7 @@ pub(crate) async fn run(run: &mut Run, job: &Job<'_>, sql: &[String]) -> Result<
         let unbounded = AtomicBool::new(false);
         let tried = Instant::now();
         let mut lock_wait = Duration::ZERO;
-        let (result, stalls) = watched(&run.control, &run.work, &oids, limit, &unbounded, async {
+        let (result, stalls) = watched(&run.control, &run.work, &oids, limit, CLOSELY, &unbounded, async {
             let result = one_try(run, job, &claims, sql, &unbounded, &mut lock_wait).await;
             if result.is_err() {
                 run.rollback().await;

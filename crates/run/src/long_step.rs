@@ -14,7 +14,7 @@ use crate::error::{Doing, Error};
 use crate::event::Event;
 use crate::executor::{Backoff, Job, Run};
 use crate::obstacle::{Claimed, Obstacles, claimed, seconds};
-use crate::watch::{watched, withdraw};
+use crate::watch::{NOW_AND_THEN, watched, withdraw};
 use crate::{failpoint, ledger, observe};
 
 /// One wait for a lock whose queue hurts no reader or writer. It is repeated: a wait without end could deadlock with a
@@ -36,14 +36,15 @@ pub(crate) async fn long(run: &mut Run, job: &Job<'_>, sql: &str) -> Result<(), 
         // Its victims are only those who change the schema themselves: their waits are measured, and it goes on.
         let measured_only = AtomicBool::new(true);
         let limit = run.settings.max_stall;
-        let (result, stalls) = watched(&run.control, &run.work, &oids, limit, &measured_only, async {
-            let result = one_try(run, job, &claims, sql, &mut lock_wait).await;
-            if result.is_err() {
-                run.rollback().await;
-            }
-            result
-        })
-        .await;
+        let (result, stalls) =
+            watched(&run.control, &run.work, &oids, limit, NOW_AND_THEN, &measured_only, async {
+                let result = one_try(run, job, &claims, sql, &mut lock_wait).await;
+                if result.is_err() {
+                    run.rollback().await;
+                }
+                result
+            })
+            .await;
         run.account(job, &stalls, lock_wait).await?;
         match result {
             Ok(()) => return Ok(()),

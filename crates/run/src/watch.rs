@@ -9,13 +9,16 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::types::Type;
 
 use crate::connect::Session;
 
-/// How often the control connection looks.
-const EVERY: Duration = Duration::from_millis(20);
+/// How often the control connection looks at a try for a strong lock.
+pub(crate) const CLOSELY: Duration = Duration::from_millis(20);
+
+/// How often at a batch of rows, which blocks only who wants the same rows.
+pub(crate) const NOW_AND_THEN: Duration = Duration::from_millis(50);
 
 /// Sessions that waited because of us during one try.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,11 +51,23 @@ pub(crate) async fn watched<T>(
     ours: &Session,
     relations: &[u32],
     limit: Duration,
+    every: Duration,
     unbounded: &AtomicBool,
     work: impl Future<Output = T>,
 ) -> (T, Stalls) {
     let (stalls, latest) = (Stalls::default(), Vec::new());
-    let mut watcher = Watcher { control, ours, relations, limit, unbounded, stalls, latest, seen: None };
+    let mut watcher = Watcher {
+        control,
+        ours,
+        relations,
+        limit,
+        every,
+        unbounded,
+        stalls,
+        latest,
+        seen: None,
+        looked: false,
+    };
     let result = {
         let watching = watcher.watch();
         tokio::pin!(watching, work);
@@ -63,7 +78,9 @@ pub(crate) async fn watched<T>(
         }
     };
     // Answers come in order: after this one no cancel of ours is on its way to a later statement.
-    watcher.last_look().await;
+    if watcher.looked {
+        watcher.last_look().await;
+    }
     (result, watcher.stalls)
 }
 
@@ -72,21 +89,23 @@ struct Watcher<'a> {
     ours: &'a Session,
     relations: &'a [u32],
     limit: Duration,
+    every: Duration,
     unbounded: &'a AtomicBool,
     stalls: Stalls,
     /// Who waited at the last look.
     latest: Vec<(i32, i64)>,
     seen: Option<Instant>,
+    /// A look was begun.
+    looked: bool,
 }
 
 impl Watcher<'_> {
     /// Looks until it can no longer see or has withdrawn us for want of sight.
     async fn watch(&mut self) {
-        let mut ticks = interval(EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
-            let patience = self.limit.max(EVERY * 5);
+            sleep(self.every).await;
+            let patience = self.limit.max(Duration::from_millis(100));
+            self.looked = true;
             match timeout(patience, waiting_behind(self.control, self.ours.pid, self.relations)).await {
                 Ok(Ok(victims)) => self.remember(victims),
                 Ok(Err(_)) | Err(_) => {

@@ -4,8 +4,6 @@
 //! With a row set each of its rows is written exactly once, because the cursor commits with the batch. Without one the
 //! write is idempotent.
 
-use std::time::Instant;
-
 use concertina_plan::batch::{self, KeyColumn};
 use concertina_plan::plan::{RowSet, Write};
 use serde::{Deserialize, Serialize};
@@ -21,7 +19,7 @@ use crate::long_step::cancellable;
 use crate::throttle::Size;
 
 /// Rows of a batch: at first, at least, at most.
-const BATCH: (u64, u64, u64) = (500, 10, 100_000);
+const BATCH: (u64, u64, u64) = (500, 100, 100_000);
 
 /// Where the walk stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,15 +47,14 @@ pub(super) async fn run(
     let mut size = Size::new(first, min, max, run.settings.throttle.batch);
     loop {
         run.check_stop()?;
-        let began = Instant::now();
         let Some((upto, rows)) = bound(run, walker, &key, &at, size.get()).await? else { break };
         let sql = batch::key_batch(walker.work, &key, at.after.as_deref(), &upto);
         let after = Cursor { after: Some(upto), passed: at.passed + rows, total: at.total };
-        if walker.batch(run, &mut size, &[sql], &after).await?.is_some() {
+        if let Some(took) = walker.batch(run, &mut size, &sql, &after).await? {
             let full = rows >= size.get();
             at = after;
             if full {
-                size.took(began.elapsed());
+                size.took(took);
             }
             walker.tell(run, at.passed as f64 / at.total.max(at.passed).max(1) as f64);
         }

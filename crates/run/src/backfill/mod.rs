@@ -27,7 +27,7 @@ use crate::executor::{Backoff, Job, Run};
 use crate::ledger::{self, StepRow};
 use crate::long_step::{check_patience, is_violation, violated};
 use crate::throttle::{Size, Throttle};
-use crate::watch::watched;
+use crate::watch::{NOW_AND_THEN, watched};
 use crate::{failpoint, observe, obstacle};
 
 /// Runs the backfill from where the ledger says it stands.
@@ -93,27 +93,26 @@ impl<'p> Walker<'p> {
         })
     }
 
-    /// Runs statements and saves the cursor in one transaction, then rests. `None` when it was given up, because a client had
+    /// Runs a statement and saves the cursor in one transaction, then rests. `None` when it was given up, because a client had
     /// waited too long or a lock was not to be had: nothing happened then, `size` is smaller, and the caller asks again.
     pub(crate) async fn batch<C: Serialize>(
         &mut self,
         run: &mut Run,
         size: &mut Size,
-        statements: &[String],
+        statement: &str,
         cursor: &C,
     ) -> Result<Option<Duration>, Error> {
         let began = Instant::now();
-        let measured_only = AtomicBool::new(false);
-        let limit = run.settings.max_stall.mul_f64(0.6);
-        let (result, stalls) =
-            watched(&run.control, &run.work, &[self.table], limit, &measured_only, async {
-                let result = self.transaction(run, statements, cursor).await;
-                if result.is_err() {
-                    run.rollback().await;
-                }
-                result
-            })
-            .await;
+        let (limit, unbounded) = (run.settings.max_stall.mul_f64(0.6), AtomicBool::new(false));
+        let (control, table) = (&run.control, [self.table]);
+        let (result, stalls) = watched(control, &run.work, &table, limit, NOW_AND_THEN, &unbounded, async {
+            let result = self.transaction(run, statement, cursor).await;
+            if result.is_err() {
+                run.rollback().await;
+            }
+            result
+        })
+        .await;
         let took = began.elapsed();
         if stalls.victims() > 0 {
             size.halve();
@@ -152,28 +151,28 @@ impl<'p> Walker<'p> {
         run.pause(delay).await
     }
 
-    async fn transaction<C: Serialize>(
-        &self,
-        run: &Run,
-        statements: &[String],
-        cursor: &C,
-    ) -> Result<i64, Error> {
-        run.begin(&self.settings).await?;
-        let mut rows = 0;
-        for statement in statements {
-            let messages = run.work.client.simple_query(statement).await.doing(&self.job.step.title)?;
-            rows += messages.iter().map(written).sum::<i64>();
-        }
+    async fn transaction<C: Serialize>(&self, run: &Run, statement: &str, cursor: &C) -> Result<i64, Error> {
+        // Sent together, answered in order: a batch costs two round trips. Whether the fence held is known before COMMIT.
+        let client = &run.work.client;
+        let begin = format!("BEGIN; {}", self.settings);
+        let (begun, fenced, done) =
+            tokio::join!(client.batch_execute(&begin), run.fence(), client.simple_query(statement));
+        begun.doing("begin a batch")?;
+        fenced?;
+        let rows = done.doing(&self.job.step.title)?.iter().map(written).sum::<i64>();
         let cursor = serde_json::to_value(cursor)
             .map_err(|error| Error::Ledger { message: format!("the cursor cannot be written: {error}") })?;
-        ledger::save_cursor(&run.work.client, self.job.key, &cursor, self.rows + rows).await?;
         if run.settings.observe_locks && !self.observed {
             let claims = obstacle::claimed(&run.control, &self.job.step.locks).await?;
             let before = observe::Before::look(&run.control, &claims).await?;
             before.report(&run.control, &run.work, &self.job, &*run.observer).await?;
         }
         failpoint::reach("batch_before_commit");
-        run.commit().await?;
+        // After a failed statement COMMIT is a ROLLBACK.
+        let save = ledger::save_cursor(client, self.job.key, &cursor, self.rows + rows);
+        let (saved, committed) = tokio::join!(save, run.commit());
+        saved?;
+        committed?;
         Ok(rows)
     }
 

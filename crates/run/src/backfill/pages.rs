@@ -19,7 +19,7 @@ use crate::long_step::cancellable;
 use crate::throttle::Size;
 
 /// Pages of a window: at first, at least, at most.
-const WINDOW: (u64, u64, u64) = (256, 16, 8192);
+const WINDOW: (u64, u64, u64) = (256, 64, 8192);
 
 /// Windowed sweeps that may find something before the last one, which is a single statement.
 const SWEEPS: u32 = 4;
@@ -111,7 +111,7 @@ async fn pass_window(
         None => window(to, end, stride, size.get()),
     };
     let sql = batch::page_pass(walker.work, from, to, part);
-    let Some(took) = walker.batch(run, size, &[sql], &after).await? else {
+    let Some(took) = walker.batch(run, size, &sql, &after).await? else {
         // What other passes wrote of this window is no longer pending, so it may be cut anew.
         return Ok(window(from, end, stride, size.get()));
     };
@@ -142,7 +142,7 @@ async fn sweep(
     let again = Cursor::Sweep { round, from, end };
     if round > SWEEPS {
         let everything = batch::all_at_once(walker.work);
-        let done = walker.batch(run, size, &[everything], &Cursor::Over).await?;
+        let done = walker.batch(run, size, &everything, &Cursor::Over).await?;
         return Ok(done.map_or(again, |_| Cursor::Over));
     }
     let to = from + size.get().saturating_mul(4);
@@ -150,7 +150,7 @@ async fn sweep(
     // Rows may have moved beyond the end that was fixed.
     let upper = if to >= end { u64::from(u32::MAX) } else { to };
     let sql = batch::page_pass(walker.work, from, upper, None);
-    Ok(match walker.batch(run, size, &[sql], &after).await? {
+    Ok(match walker.batch(run, size, &sql, &after).await? {
         Some(took) => {
             size.took(took);
             after
