@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use crate::diagnostic::Diagnostic;
+use crate::effect::Effect;
 use crate::kind::Kind;
 use crate::kind::add_check::AddCheck;
 use crate::kind::add_column::AddColumn;
@@ -34,6 +35,8 @@ pub struct Statement {
     pub directives: Directives,
     /// What it asks for, in the order of its subcommands; or why it is refused.
     pub changes: Result<Vec<Change>, Diagnostic>,
+    /// What a refused statement would certainly do: what follows it is judged as if it had run.
+    pub refused_effects: Vec<Effect>,
     /// Changes that were combined into an earlier statement: planned there, but here they still say what the statement does
     /// as written.
     pub absorbed: Vec<Change>,

@@ -124,10 +124,19 @@ impl Planner<'_> {
             Err(diagnostic) if self.blind && matches!(diagnostic.code, Code::WillFail | Code::SplitFile) => {}
             Err(diagnostic) => {
                 self.diagnostics.push(diagnostic.clone());
-                self.blind = true;
+                self.as_if_run(&statement.refused_effects);
             }
         }
         self.written.push(Written { line: statement.line, sql: statement.sql.clone(), kinds, facts });
+    }
+
+    /// What follows a refused statement is judged as if it had run, as far as its effects are known.
+    fn as_if_run(&mut self, effects: &[Effect]) {
+        self.blind = true;
+        for effect in effects.iter().filter(|effect| !matches!(effect, Effect::Unknown(_))) {
+            effect.apply(&mut self.logical);
+            effect.apply(&mut self.physical);
+        }
     }
 
     /// Whether a change is planned otherwise, or refused, without `allow` of this code.
@@ -289,4 +298,50 @@ fn claims(steps: &[Step]) -> Vec<Claim> {
     claims.sort();
     claims.dedup();
     claims
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::lower::tests::catalog;
+
+    const DDL: &str =
+        "CREATE TABLE t (id bigint PRIMARY KEY, a int, b int); CREATE VIEW v AS SELECT a FROM t";
+
+    fn planned(sql: &str) -> Result<Plan, Vec<Diagnostic>> {
+        let catalog = catalog(DDL);
+        plan(Source { name: "m", text: sql }, &catalog, &catalog, &Policy::default())
+    }
+
+    fn refused(sql: &str) -> Vec<(Code, String)> {
+        let refused = planned(sql).expect_err("is refused");
+        refused.into_iter().map(|diagnostic| (diagnostic.code, diagnostic.message)).collect()
+    }
+
+    #[test]
+    fn an_allow_must_be_needed() {
+        let codes = refused("-- concertina:allow not-yet reason: x\nALTER TABLE t ADD COLUMN c int");
+        assert_eq!(codes.len(), 1, "{codes:?}");
+        assert!(codes[0].0 == Code::Directive && codes[0].1.contains("allow not-yet is unused"));
+        // Needed while lowering, and needed by a kind.
+        for sql in [
+            "-- concertina:allow not-yet reason: x\nALTER TABLE t RENAME COLUMN b TO c",
+            "-- concertina:allow not-batchable reason: x\nUPDATE t SET a = random()",
+        ] {
+            let plan = planned(sql).expect("is allowed");
+            assert_eq!(plan.steps.len(), 1);
+        }
+    }
+
+    #[test]
+    fn what_follows_a_refusal_is_judged_as_if_it_had_run() {
+        let codes = refused(
+            "DROP VIEW v; ALTER TABLE t DROP COLUMN a; ALTER TABLE t RENAME b TO c; CREATE INDEX ON t (c)",
+        );
+        let codes: Vec<Code> = codes.into_iter().map(|(code, _)| code).collect();
+        assert_eq!(codes, [Code::NotYet, Code::NotYet]);
+        let codes: Vec<Code> =
+            refused("DO 'x'; ALTER TABLE zz ADD c int").into_iter().map(|(code, _)| code).collect();
+        assert_eq!(codes, [Code::Opaque]);
+    }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) alias: Ident,
     /// An alias is written.
     pub(crate) aliased: bool,
+    /// Other tables stand beside it (FROM): an unqualified name that is no column of ours is theirs.
+    pub(crate) joined: bool,
 }
 
 impl<'a> Scope<'a> {
@@ -36,10 +38,11 @@ impl<'a> Scope<'a> {
             schema: table.map(|t| t.name.schema.clone()),
             alias: name.clone(),
             aliased: false,
+            joined: false,
         }
     }
 
-    fn has_column(&self, column: &Ident) -> bool {
+    pub(crate) fn has_column(&self, column: &Ident) -> bool {
         self.table.is_some_and(|table| table.column(column).is_some())
     }
 
@@ -51,6 +54,7 @@ impl<'a> Scope<'a> {
         };
         match fields {
             [Some(name)] if own(name) && !self.has_column(&Ident::from(name.as_str())) => Reference::Row,
+            [Some(name)] if self.joined && !self.has_column(&Ident::from(name.as_str())) => Reference::Other,
             [rest] => whole_or(rest),
             [Some(qualifier), rest] if own(qualifier) => whole_or(rest),
             [Some(schema), Some(qualifier), rest]

@@ -18,7 +18,7 @@ mod ast;
 pub(crate) mod constant;
 mod directive_lines;
 pub(crate) mod index_text;
-mod lower;
+pub(crate) mod lower;
 pub(crate) mod names;
 mod nulls;
 mod parse;
@@ -63,6 +63,7 @@ pub fn read(text: &str, logical: &Catalog, policy: &Policy) -> Result<Vec<Statem
                 line: tokens.line(statement.span.start),
                 sql: prepared[statement.span.clone()].to_owned(),
                 directives,
+                refused_effects: if changes.is_err() { outcome.effects.clone() } else { Vec::new() },
                 changes,
                 absorbed: Vec::new(),
             });

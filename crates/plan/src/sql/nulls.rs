@@ -22,6 +22,7 @@ pub(crate) fn null_when(node: &NodeEnum, scope: &Scope) -> NullWhen {
         | NodeEnum::RowExpr(_) => NullWhen::Never,
         NodeEnum::ColumnRef(column) => match ast::strings(&column.fields)[..] {
             // Of a table that is not ours only the last part would be a column's name.
+            [name] if scope.joined && !scope.has_column(&Ident::from(name)) => NullWhen::Unknown,
             [.., name] if column.fields.len() == 1 || qualified_by(scope, &column.fields) => {
                 NullWhen::AnyOf(vec![Ident::from(name)])
             }

@@ -42,6 +42,7 @@ pub(crate) fn update(lower: &Lower, statement: &UpdateStmt) -> Lowered {
         table: Some(table),
         schema: Some(table.name.schema.clone()),
         aliased: alias.is_some(),
+        joined: !statement.from_clause.is_empty(),
         alias: alias.unwrap_or_else(|| table.name.name.clone()),
     };
     let tokens = lower.tokens;

@@ -180,14 +180,14 @@ impl<'a> Lower<'a> {
         Outcome { changes: Err(refused), allowed: Vec::new(), effects }
     }
 
-    /// All that is locked was made by this file, so that nobody can be in the way.
+    /// All that is changed was made by this file, so that nobody can be in the way. Reading others is online.
     fn only_new(&self, locks: &[LockClaim]) -> bool {
-        !locks.is_empty()
-            && locks.iter().all(|lock| {
-                let table = self.catalog.relation(&lock.relation);
-                let table = table.or_else(|| self.catalog.index(&lock.relation).map(|(table, _)| table));
-                table.is_some_and(|table| table.new_here)
-            })
+        let new = |name: &Name| {
+            let index = || self.catalog.index(name).map(|(table, _)| table);
+            self.catalog.relation(name).or_else(index).is_some_and(|table| table.new_here)
+        };
+        let mut changed = locks.iter().filter(|lock| lock.mode > LockMode::AccessShare).peekable();
+        changed.peek().is_some() && changed.all(|lock| new(&lock.relation))
     }
 
     /// The relation that a table reference means.
@@ -330,6 +330,18 @@ impl Run {
     /// This lock on a table and its partitions.
     pub(crate) fn locking(catalog: &Catalog, table: &Relation, mode: LockMode) -> Self {
         Self { locks: tree(catalog, table, mode), ..Self::default() }
+    }
+
+    /// At least this lock on whatever else the statement names.
+    pub(crate) fn using(mut self, catalog: &Catalog, node: &NodeEnum, mode: LockMode) -> Self {
+        for (schema, name) in ast::relations(node) {
+            if let Some(relation) = catalog.resolve(schema.as_ref(), &name)
+                && !self.locks.iter().any(|lock| lock.relation == relation.name)
+            {
+                self.locks.push(LockClaim { relation: relation.name.clone(), mode });
+            }
+        }
+        self
     }
 
     /// ACCESS EXCLUSIVE also on the indexes of what is locked so: statements that rewrite them or change their owner.

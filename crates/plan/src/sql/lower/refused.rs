@@ -198,14 +198,16 @@ fn code(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
 
 fn query(lower: &Lower, select: &SelectStmt) -> Refused {
     let node = NodeEnum::SelectStmt(Box::new(select.clone()));
-    let mut functions = Vec::new();
+    let mut functions: Vec<String> = Vec::new();
+    let mut writes = false;
     ast::walk(&node, &mut |kind, fields| {
-        if kind == "FuncCall" {
-            functions.extend(ast::name_parts(fields, "funcname").pop().flatten());
+        match kind {
+            "FuncCall" => functions.extend(ast::name_parts(fields, "funcname").pop().flatten()),
+            "InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt" => writes = true,
+            _ => {}
         }
         true
     });
-    let called = functions.iter().map(|name| format!("{name}()")).collect::<Vec<_>>().join(", ");
     if functions.iter().any(|name| name == "set_config") {
         return Refused {
             kind: "select",
@@ -218,6 +220,26 @@ fn query(lower: &Lower, select: &SelectStmt) -> Refused {
             run: None,
         };
     }
+    if writes {
+        return lower.refuse(
+            "select",
+            Code::NotYet,
+            "the WITH clause writes, in one statement that locks every row it writes until it commits",
+            "write the INSERT, UPDATE or DELETE as a statement of its own",
+            Run::default().using(lower.catalog, &node, LockMode::RowExclusive),
+        );
+    }
+    if functions.is_empty() {
+        return lower.refuse(
+            "select",
+            Code::NotSchema,
+            "a query changes nothing",
+            "remove it",
+            Run::default(),
+        );
+    }
+    functions.dedup();
+    let called = functions.iter().map(|name| format!("{name}()")).collect::<Vec<_>>().join(", ");
     lower.refuse(
         "select",
         Code::Opaque,
@@ -247,6 +269,7 @@ fn delete(lower: &Lower, delete: &DeleteStmt) -> Refused {
     };
     let mut run = Run::locking(lower.catalog, table, LockMode::RowExclusive);
     run.work.push(Work { relation: table.name.clone(), what: WorkKind::Rows });
+    let run = run.using(lower.catalog, &lower.statement.node, LockMode::AccessShare);
     lower.refuse(
         "delete",
         Code::NotYet,
@@ -266,6 +289,7 @@ fn insert(lower: &Lower, insert: &InsertStmt) -> Refused {
     };
     let mut run = Run::locking(lower.catalog, table, LockMode::RowExclusive);
     run.work.push(Work { relation: table.name.clone(), what: WorkKind::Rows });
+    let run = run.using(lower.catalog, &lower.statement.node, LockMode::AccessShare);
     lower.refuse(
         "insert_select",
         Code::NotYet,
@@ -285,6 +309,7 @@ fn merge(lower: &Lower, merge: &MergeStmt) -> Refused {
     };
     let mut run = Run::locking(lower.catalog, table, LockMode::RowExclusive);
     run.work.push(Work { relation: table.name.clone(), what: WorkKind::Rows });
+    let run = run.using(lower.catalog, &lower.statement.node, LockMode::AccessShare);
     lower.refuse(
         "merge",
         Code::NotBatchable,

@@ -252,6 +252,12 @@ fn an_update_by_its_clauses() {
         update.filter.expect("has a filter").text,
         "u.team IS NOT DISTINCT FROM NULL AND mail ~ 'returning'"
     );
+    let joined = "UPDATE \"Users\" u SET mail = code FROM app.teams WHERE u.team = teams.id AND team > 0";
+    let Change::UpdateTable(update) = change(USERS, joined) else { panic!("not an update") };
+    assert!(update.set[0].1.columns.is_empty());
+    let read: Vec<&str> =
+        update.filter.iter().flat_map(|filter| &filter.columns).map(|c| c.column.as_str()).collect();
+    assert_eq!(read, ["team", "team"]);
     for (sql, beyond) in [
         (
             "UPDATE \"Users\" SET mail = t.code FROM app.teams t WHERE t.id = team RETURNING 1",

@@ -209,6 +209,7 @@ fn not_schema() {
         ("CREATE TEMP VIEW x AS SELECT 1", "create_temporary_table"),
         ("CREATE TEMP SEQUENCE x", "create_temporary_table"),
         ("CREATE TEMP TABLE x AS SELECT 1", "create_temporary_table"),
+        ("SELECT a FROM t", "select"),
         ("SELECT pg_catalog.set_config('search_path', '', false)", "select"),
     ] {
         check(sql, kind, Some(Code::NotSchema));
@@ -268,6 +269,7 @@ fn not_yet() {
         ("DELETE FROM t", "delete"),
         ("INSERT INTO t SELECT * FROM t", "insert_select"),
         ("WITH x AS (SELECT 1) INSERT INTO t SELECT * FROM x", "insert_select"),
+        ("WITH x AS (DELETE FROM t RETURNING a) SELECT a FROM x", "select"),
         ("REINDEX TABLE t", "reindex"),
         ("REINDEX INDEX CONCURRENTLY t_b", "reindex"),
         ("REINDEX SCHEMA app", "reindex"),
