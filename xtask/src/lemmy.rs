@@ -16,6 +16,8 @@ use concertina_run::settings::Settings;
 use concertina_run::state::MigrationFile;
 use concertina_run::{Engine, Error};
 
+const TEMPLATE: &str = "start";
+
 /// Arguments.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -24,6 +26,9 @@ pub(crate) struct Args {
     /// Major version of PostgreSQL
     #[arg(long, default_value_t = 17)]
     major: u32,
+    /// SQL to run first in every database, for what the project's own runner makes
+    #[arg(long)]
+    before: Option<String>,
     /// Print every refusal, not only the counts
     #[arg(long)]
     verbose: bool,
@@ -36,6 +41,10 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
     let installation = Installation::major(args.major)?;
     let server = Server::start(&installation, Options::new()).await?;
     println!("PostgreSQL {}", installation.version);
+    server.create_database(TEMPLATE).await?;
+    if let Some(sql) = &args.before {
+        server.psql(TEMPLATE, sql).await?;
+    }
     simple_equals_psql(&server, &files).await?;
     plan_each(&server, &files, args.verbose).await
 }
@@ -68,8 +77,8 @@ async fn engine(server: &Server, database: &str) -> Result<Engine> {
 }
 
 async fn simple_equals_psql(server: &Server, files: &[MigrationFile]) -> Result<()> {
-    server.create_database("simple").await?;
-    server.create_database("naive").await?;
+    server.create_database_from(TEMPLATE, "simple").await?;
+    server.create_database_from(TEMPLATE, "naive").await?;
     let engine = engine(server, "simple").await?;
     engine.init().await?;
     let outcome = engine.apply_simple(files).await?;
@@ -77,8 +86,8 @@ async fn simple_equals_psql(server: &Server, files: &[MigrationFile]) -> Result<
     for file in files {
         server.psql("naive", &file.text).await.with_context(|| format!("psql on {}", file.name))?;
     }
-    let ours = without_ledger(&server.pg_dump_schema("simple").await?);
-    let theirs = server.pg_dump_schema("naive").await?;
+    let ours = dump(server, "simple").await?;
+    let theirs = dump(server, "naive").await?;
     if ours != theirs {
         let at = ours.lines().zip(theirs.lines()).position(|(a, b)| a != b).unwrap_or(0);
         bail!(
@@ -92,22 +101,22 @@ async fn simple_equals_psql(server: &Server, files: &[MigrationFile]) -> Result<
     Ok(())
 }
 
-/// Drops the ledger's schema from a dump: everything from a heading of an object in it to the next heading.
-fn without_ledger(dump: &str) -> String {
-    let mut kept = String::new();
-    for block in dump.split_inclusive("\n\n\n") {
-        let heading = block.lines().find(|line| line.starts_with("-- Name: ")).unwrap_or_default();
-        let ours = heading.contains("Schema: concertina;")
-            || heading.starts_with("-- Name: concertina; Type: SCHEMA");
-        if !ours {
-            kept.push_str(block);
-        }
+/// The schema without the ledger, and without pg_dump's random restriction keys.
+async fn dump(server: &Server, database: &str) -> Result<String> {
+    let output = server
+        .client_program("pg_dump")?
+        .args(["--schema-only", "--exclude-schema=concertina", database])
+        .output()
+        .await?;
+    if !output.status.success() {
+        bail!("pg_dump failed: {}", String::from_utf8_lossy(&output.stderr));
     }
-    kept
+    let text = String::from_utf8(output.stdout)?;
+    Ok(text.lines().filter(|line| !line.contains("restrict ")).map(|line| format!("{line}\n")).collect())
 }
 
 async fn plan_each(server: &Server, files: &[MigrationFile], verbose: bool) -> Result<()> {
-    server.create_database("planned").await?;
+    server.create_database_from(TEMPLATE, "planned").await?;
     let mut planned = 0;
     let mut refused = 0;
     let mut reasons: BTreeMap<(String, String), u32> = BTreeMap::new();
