@@ -19,13 +19,19 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::error::{Error, Failure, said};
+use crate::error::{Error, said};
 use params::Params;
 pub use session::{Canceller, Session};
 use tls::{Mode, Tls};
 
 /// How long one host may take to accept a connection when the string does not say.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long the handshakes after that may take, DNS, TLS and authentication together.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// After this long without any sign of life the network counts as broken, when the string does not say.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// A parsed connection target, TLS included. Its `Debug` and every error leave the password out.
 #[derive(Clone)]
@@ -63,6 +69,12 @@ impl Target {
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT);
         }
+        if !params.keys().any(|key| key.starts_with("keepalives")) {
+            config.keepalives_idle(SILENCE / 2).keepalives_interval(SILENCE / 6).keepalives_retries(3);
+        }
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(SILENCE);
+        }
         // TLS does not exist on a Unix socket, and libpq then ignores sslmode.
         #[cfg(unix)]
         let local = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
@@ -83,17 +95,60 @@ impl Target {
         config.application_name(application_name);
         match self.attempt(&config).await {
             // libpq goes on without TLS under `prefer`, both when the handshake fails and when pg_hba.conf refuses TLS.
-            Err(error) if config.get_ssl_mode() == SslMode::Prefer && blames_tls(&error) => {
+            Err(error) if config.get_ssl_mode() == SslMode::Prefer && error.blames_tls() => {
                 config.ssl_mode(SslMode::Disable);
                 self.attempt(&config).await
             }
             result => result,
         }
-        .map_err(|error| Error::Connection { message: format!("{self}: {}", explain(&error)) })
+        .map_err(|error| Error::Connection { message: format!("{self}: {error}") })
     }
 
-    async fn attempt(&self, config: &Config) -> Result<Opened, tokio_postgres::Error> {
-        config.connect(self.tls.connector.clone()).await
+    async fn attempt(&self, config: &Config) -> Result<Opened, Failed> {
+        let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(u32::MAX);
+        let limit = config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT).saturating_mul(hosts);
+        let connect = config.connect(self.tls.connector.clone());
+        match tokio::time::timeout(limit + HANDSHAKE_TIMEOUT, connect).await {
+            Ok(result) => result.map_err(Failed::Said),
+            Err(_) => Err(Failed::Silent),
+        }
+    }
+}
+
+/// Why there is no connection.
+enum Failed {
+    Said(tokio_postgres::Error),
+    /// Somebody took the connection and then said nothing.
+    Silent,
+}
+
+impl Failed {
+    /// The handshake failed, or the server has no pg_hba.conf line for connections with TLS.
+    fn blames_tls(&self) -> bool {
+        match self {
+            Self::Silent => false,
+            Self::Said(error) => match error.code() {
+                Some(code) => code.code() == "28000",
+                None => error.to_string().contains("TLS"),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Said(error) = self else { return f.write_str("no answer from the server") };
+        let text = said(error);
+        f.write_str(&text)?;
+        if let Some(code) = error.code() {
+            write!(f, " ({})", code.code())?;
+        }
+        if text.contains("NotValidForName") {
+            f.write_str(
+                "\n  the certificate's subject alternative names do not include the host (a bare CN does not count)",
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -153,30 +208,6 @@ fn normalize(params: &mut Params) -> Result<(), String> {
 fn default_host(port: &str) -> String {
     let socket = |directory: &&str| Path::new(directory).join(format!(".s.PGSQL.{port}")).exists();
     ["/var/run/postgresql", "/tmp"].iter().find(|d| socket(d)).map_or("localhost", |d| d).to_owned()
-}
-
-/// The handshake failed, or the server has no pg_hba.conf line for connections with TLS.
-fn blames_tls(error: &tokio_postgres::Error) -> bool {
-    match error.code() {
-        Some(code) => code.code() == "28000",
-        None => error.to_string().contains("TLS"),
-    }
-}
-
-fn explain(error: &tokio_postgres::Error) -> String {
-    let text = said(error);
-    if text.contains("certificate") && text.contains("NotValidForName") {
-        return format!(
-            "{text}\n  the certificate's subject alternative names do not include the host (a bare CN does not count)"
-        );
-    }
-    if Failure::of(error) == Failure::ConnectionLost && error.code().is_none() {
-        return text;
-    }
-    match error.code().map(|code| code.code()) {
-        Some(code) => format!("{text} ({code})"),
-        None => text,
-    }
 }
 
 #[cfg(test)]
