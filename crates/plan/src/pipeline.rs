@@ -102,7 +102,7 @@ impl Planner<'_> {
                 migration: self.migration,
             };
             kinds.push(change.kind().name().to_owned());
-            merge(&mut facts, change.kind().facts(&ctx));
+            merge(&mut facts, felt(&self.logical, change.kind().facts(&ctx)));
         }
         match &statement.changes {
             Ok(changes) => {
@@ -186,6 +186,7 @@ impl Planner<'_> {
             Err(refusal) if self.blind && refusal.code == Code::WillFail => {}
             Err(refusal) => self.diagnostics.push(locate(refusal, statement, Some(kind.name()))),
         }
+        let facts = felt(&self.logical, facts);
         self.logical = fold(&self.logical, &effects);
         facts
     }
@@ -251,6 +252,15 @@ fn allowed(
         undo: Err("it ran as written, under `allow`".to_owned()),
     }
     .online(ctx)
+}
+
+/// Facts without the locks that nobody feels: on tables that the same file makes, and their indexes.
+fn felt(logical: &Catalog, mut facts: Facts) -> Facts {
+    facts.locks.retain(|lock| {
+        let index = || logical.index(&lock.relation).map(|(table, _)| table);
+        !logical.relation(&lock.relation).or_else(index).is_some_and(|table| table.new_here)
+    });
+    facts
 }
 
 fn merge(facts: &mut Facts, more: Facts) {

@@ -48,7 +48,7 @@ impl Kind for AddUnique {
         let fails = self.check(ctx).err().map(Into::into);
         if let Some(index) = &self.using_index {
             let mut locks = tree::lock(ctx.logical, &self.table, LockMode::AccessExclusive);
-            if *index != self.name && !locks.is_empty() {
+            if *index != self.name {
                 // The index takes the constraint's name.
                 let relation = self.table.sibling(index.clone());
                 locks.push(LockClaim { relation, mode: LockMode::ShareUpdateExclusive });
@@ -125,6 +125,7 @@ impl AddUnique {
             "the table is new: nobody uses it yet",
             vec![ddl::constraint::add(&self.table, &self.name, &self.definition())],
         )
+        .locks(tree::locks(ctx.logical, &self.table, LockMode::AccessExclusive))
         .probe(self.probe(Some(true)))
         .undone_by(vec![self.gone(ctx, Phase::Expand)])
         .requires(Need::Relation(self.table.clone()))
@@ -167,9 +168,7 @@ impl AddUnique {
             return step;
         }
         let old = self.table.sibling(using.clone());
-        if !step.locks.is_empty() {
-            step.locks.push(LockClaim { relation: old, mode: LockMode::ShareUpdateExclusive });
-        }
+        step.locks.push(LockClaim { relation: old, mode: LockMode::ShareUpdateExclusive });
         step.provides.insert(0, Effect::IndexGone { table: self.table.clone(), index: using.clone() });
         step
     }

@@ -276,7 +276,11 @@ impl CreateIndex {
             },
             vec![self.sql(how)],
         )
-        .locks(tree::lock(ctx.logical, &self.table, LockMode::Share))
+        .locks(if self.only {
+            tree::lock(ctx.logical, &self.table, LockMode::Share)
+        } else {
+            tree::locks(ctx.logical, &self.table, LockMode::Share)
+        })
         .undone_by(vec![undo])
         .requires(Need::Relation(self.table.clone()))
         .requires(Need::NoRelation(self.full_name()));

@@ -364,16 +364,14 @@ impl DropColumn {
                 locks.extend(tree::locks(ctx.logical, &child.name, mode));
             }
         }
-        if !table.new_here {
-            for relation in ctx.logical.tree(&self.table) {
-                for index in relation.indexes.iter().filter(|index| index.uses.contains(&self.column)) {
-                    locks.push(LockClaim { relation: relation.name.sibling(index.name.clone()), mode });
-                }
+        for relation in ctx.logical.tree(&self.table) {
+            for index in relation.indexes.iter().filter(|index| index.uses.contains(&self.column)) {
+                locks.push(LockClaim { relation: relation.name.sibling(index.name.clone()), mode });
             }
-            let owner = (self.table.clone(), self.column.clone());
-            for sequence in ctx.logical.sequences.values().filter(|s| s.owned_by.as_ref() == Some(&owner)) {
-                locks.push(LockClaim { relation: sequence.name.clone(), mode });
-            }
+        }
+        let owner = (self.table.clone(), self.column.clone());
+        for sequence in ctx.logical.sequences.values().filter(|s| s.owned_by.as_ref() == Some(&owner)) {
+            locks.push(LockClaim { relation: sequence.name.clone(), mode });
         }
         let mut seen = std::collections::BTreeSet::new();
         locks.retain(|lock| seen.insert(lock.relation.clone()));

@@ -164,9 +164,6 @@ impl DropIndex {
     fn locks(&self, ctx: &Ctx, table: &Relation, index: &Index, concurrently: bool) -> Vec<LockClaim> {
         let mode = if concurrently { LockMode::ShareUpdateExclusive } else { LockMode::AccessExclusive };
         let mut locks = tree::locks(ctx.logical, &table.name, mode);
-        if locks.is_empty() {
-            return locks;
-        }
         locks.push(LockClaim { relation: self.index.clone(), mode });
         locks.extend(
             ddl::index::attached(ctx.logical, table, index)

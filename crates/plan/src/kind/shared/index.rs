@@ -40,9 +40,7 @@ pub(crate) fn build(catalog: &Catalog, table: &Name, index: &Index, phase: Phase
 pub(crate) fn drop(catalog: &Catalog, table: &Name, index: &Index, phase: Phase, why: &str) -> Step {
     let name = table.sibling(index.name.clone());
     let mut locks = tree::lock(catalog, table, LockMode::ShareUpdateExclusive);
-    if !locks.is_empty() {
-        locks.push(LockClaim { relation: name.clone(), mode: LockMode::ShareUpdateExclusive });
-    }
+    locks.push(LockClaim { relation: name.clone(), mode: LockMode::ShareUpdateExclusive });
     Step::new(
         phase,
         format!("Drop {}index {} of {table}", unique(index), index.name),
@@ -138,10 +136,12 @@ impl TreeBuild<'_> {
         for branch in self.branches {
             *waiting.entry(branch.parent.clone()).or_default() += 1;
         }
+        let mut attached = Vec::new();
         for branch in self.branches.iter().rev() {
             let left = waiting.entry(branch.parent.clone()).or_default();
             *left -= 1;
-            steps.push(self.attach(branch, *left == 0));
+            attached.push(branch.clone());
+            steps.push(self.attach(branch, *left == 0, &attached));
         }
         steps
     }
@@ -193,19 +193,15 @@ impl TreeBuild<'_> {
         vec![build, self.constrain(step, table, &index, false)]
     }
 
-    /// `last`: its parent has all its partitions then.
-    fn attach(&self, branch: &Branch, last: bool) -> Step {
+    /// `last`: its parent has all its partitions then. `attached`: this one, and those before it.
+    fn attach(&self, branch: &Branch, last: bool, attached: &[Branch]) -> Step {
         let child = branch.name();
         let (parent_table, parent) = self.parent(branch);
-        let below: Vec<Branch> = self.below(&branch.parent);
+        let below = below(attached, &branch.parent);
         let mut undo = vec![self.gone(&parent_table, &parent, &below)];
         if branch.exists {
-            // There is no DETACH for indexes, so the index that was there before has to be built again.
-            let again = Index { inherited: false, ..branch.index.clone() };
-            let why = "it was there before, and went with the index it had been attached to";
-            let mut build = build(self.catalog, &branch.table, &again, self.phase, why);
-            build.undo = Undo::Nothing;
-            undo.push(build);
+            // There is no DETACH for indexes, so what was there before has to be made again.
+            undo.extend(self.leaf(branch).into_iter().map(|step| Step { undo: Undo::Nothing, ..step }));
         }
         let step = Step::transaction(
             self.phase,
@@ -258,15 +254,6 @@ impl TreeBuild<'_> {
             .map_or_else(|| (self.table.clone(), self.index.clone()), |b| (b.table.clone(), b.index.clone()))
     }
 
-    /// Everything under an index.
-    fn below(&self, parent: &Name) -> Vec<Branch> {
-        self.branches
-            .iter()
-            .filter(|branch| branch.parent == *parent)
-            .flat_map(|branch| std::iter::once(branch.clone()).chain(self.below(&branch.name())))
-            .collect()
-    }
-
     /// Undo: the index goes with what is attached to it by then. What a later undo names may be gone already.
     fn gone(&self, table: &Name, index: &Index, below: &[Branch]) -> Step {
         let Purpose::Unique { .. } = self.purpose else {
@@ -295,6 +282,14 @@ impl TreeBuild<'_> {
         }
         step
     }
+}
+
+/// Everything that hangs on an index.
+fn below(attached: &[Branch], parent: &Name) -> Vec<Branch> {
+    let children = attached.iter().filter(|branch| branch.parent == *parent);
+    children
+        .flat_map(|branch| std::iter::once(branch.clone()).chain(below(attached, &branch.name())))
+        .collect()
 }
 
 fn unique(index: &Index) -> &'static str {

@@ -90,12 +90,13 @@ pub(crate) fn plan(catalog: &Catalog, text: &str) -> Plan {
         normal(&as_written(catalog, text)),
         "steps and statements give the same catalog"
     );
+    undoes(catalog, &plan);
     plan
 }
 
-/// Undoing everything, last step first, must give the catalog back.
 fn undoes(catalog: &Catalog, plan: &Plan) {
-    for upto in 0..=plan.steps.len() {
+    let lasting = plan.steps.iter().position(|step| matches!(step.undo, Undo::Impossible { .. }));
+    for upto in 0..=lasting.unwrap_or(plan.steps.len()) {
         let mut found = fold(catalog, plan.steps[..upto].iter().flat_map(|step| &step.provides));
         for step in plan.steps[..upto].iter().rev() {
             if let Undo::Steps { steps, .. } = &step.undo {
