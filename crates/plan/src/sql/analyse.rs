@@ -284,3 +284,139 @@ impl Expr {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{Function, Volatility};
+    use crate::change::Change;
+    use crate::sql::ident::Name;
+    use crate::sql::lower::tests::{catalog, read_with};
+
+    const DDL: &str = r#"
+        CREATE TYPE mood AS ENUM ('sad');
+        CREATE TABLE other (id int, x int);
+        CREATE TABLE t (id int NOT NULL, a int, b text, c text NOT NULL, j jsonb, m mood, "T" int);
+    "#;
+
+    /// The expression as it stands in `UPDATE t AS <alias> SET b = …`.
+    fn analysed(table: &str, text: &str) -> Expr {
+        let mut catalog = catalog(DDL);
+        let volatility = Volatility::Stable;
+        let name = Name::new("public", "upper");
+        catalog.functions.insert(Function { name, arguments: "t".to_owned(), volatility });
+        let mut statements = read_with(&format!("UPDATE {table} SET b = {text}"), &catalog);
+        let changes = statements.remove(0).changes.expect("is an update");
+        let [Change::UpdateTable(update)] = changes.as_slice() else { panic!("not an update") };
+        let expr = update.set[0].1.clone();
+        assert_eq!(expr.text, text);
+        expr
+    }
+
+    fn columns(table: &str, text: &str) -> Vec<String> {
+        let expr = analysed(table, text);
+        let whole = expr.whole_row.then(|| "*".to_owned());
+        let at = expr.columns.iter().map(|c| format!("{}={}", &expr.text[c.at.clone()], c.column.as_str()));
+        at.chain(whole).collect()
+    }
+
+    #[test]
+    fn columns_are_found_by_position_and_alias() {
+        assert_eq!(columns("t", "a || t.b || public.t.c"), ["a=a", "t.b=b", "public.t.c=c"]);
+        assert_eq!(columns("t", "t . \"T\" /* a */ + A"), ["t . \"T\"=T", "A=a"]);
+        assert_eq!(columns("t AS u", "u.a::text || 'a' || $$b$$ || c"), ["u.a=a", "c=c"]);
+        // The alias hides the name.
+        assert_eq!(columns("t AS u", "coalesce(b, u.c)"), ["b=b", "u.c=c"]);
+        assert_eq!(columns("t", "(j -> 'a') #>> ARRAY[b]"), ["j=j", "b=b"]);
+    }
+
+    #[test]
+    fn whole_rows_are_seen() {
+        assert_eq!(columns("t", "to_jsonb(t)"), ["*"]);
+        assert_eq!(columns("t AS u", "(u.*)::text"), ["*"]);
+        assert_eq!(columns("t AS a", "a::text"), ["a=a"]);
+        assert_eq!(columns("t", "(SELECT max(x) FROM other WHERE other.id = t.id)::text"), ["*"]);
+        assert_eq!(columns("t", "(SELECT max(x) FROM other)::text"), [""; 0]);
+        // An unqualified name in a subquery may be ours.
+        assert_eq!(columns("t", "(SELECT max(x) FROM other WHERE a > 1)::text"), ["*"]);
+    }
+
+    #[test]
+    fn functions_and_subqueries() {
+        let expr = analysed(
+            "t",
+            "app.f(lower(b)) || (WITH w AS (SELECT g() AS v) SELECT v FROM w, other WHERE w.v IN (SELECT id FROM public.other))",
+        );
+        let functions: Vec<String> = expr
+            .functions
+            .iter()
+            .map(|f| f.schema.iter().map(|s| format!("{s}.")).collect::<String>() + f.name.as_str())
+            .collect();
+        assert_eq!(functions, ["app.f", "lower", "g"]);
+        assert!(expr.subquery && !expr.value_function && !expr.constant);
+        assert_eq!(expr.reads, [Name::new("public", "other")]);
+        assert!(analysed("t", "CURRENT_USER").value_function);
+        for (text, constant) in [
+            ("'x'::varchar(3) COLLATE \"C\"", true),
+            ("-1.5", true),
+            ("NULL", true),
+            ("1 + 1", false),
+            ("a", false),
+        ] {
+            assert_eq!(analysed("t", text).constant, constant, "{text}");
+        }
+    }
+
+    #[test]
+    fn when_it_is_null() {
+        let any = |columns: &[&str]| NullWhen::AnyOf(columns.iter().map(|c| Ident::from(*c)).collect());
+        for (text, expect) in [
+            ("'x'", NullWhen::Never),
+            ("NULL::text", NullWhen::Always),
+            ("now()::text", NullWhen::Never),
+            ("CURRENT_TIMESTAMP::text", NullWhen::Never),
+            ("current_schema::text", NullWhen::Unknown),
+            ("b", any(&["b"])),
+            ("t.b", any(&["b"])),
+            ("lower(b) || c", any(&["b", "c"])),
+            ("pg_catalog.upper(b)", any(&["b"])),
+            // A function of the user's own by that name may be meant.
+            ("upper(b)", NullWhen::Unknown),
+            ("b || NULL", NullWhen::Unknown),
+            ("(a + 1)::text", any(&["a"])),
+            ("m::text", NullWhen::Unknown),
+            ("j::text", NullWhen::Unknown),
+            ("j ->> 'x'", NullWhen::Unknown),
+            ("coalesce(b, 'x')", NullWhen::Never),
+            ("coalesce(b, c)", any(&["c"])),
+            ("coalesce(b, f(b))", any(&["b"])),
+            ("greatest(b, c)", any(&["c"])),
+            ("nullif(b, '')", NullWhen::Unknown),
+            ("CASE WHEN a > 1 THEN b ELSE c END", any(&["b", "c"])),
+            ("CASE WHEN a > 1 THEN c END", NullWhen::Unknown),
+            ("(a IS NULL)::text", NullWhen::Never),
+            ("(a IS DISTINCT FROM 1)::text", NullWhen::Never),
+            ("(a IN (1, id))::text", any(&["a", "id"])),
+            ("(a BETWEEN 1 AND id)::text", any(&["a", "id"])),
+            ("(EXISTS (SELECT 1))::text", NullWhen::Unknown),
+            ("(SELECT 'x')", NullWhen::Unknown),
+            ("concat(b, a)", NullWhen::Never),
+            ("substring(b from 1 for 2)", any(&["b"])),
+            ("substring(b from 'x')", NullWhen::Unknown),
+            ("to_char(a, '')", NullWhen::Unknown),
+            ("trim(both from b)", any(&["b"])),
+            ("b COLLATE \"C\"", any(&["b"])),
+        ] {
+            assert_eq!(analysed("t", text).null_when, expect, "{text}");
+        }
+    }
+
+    #[test]
+    fn proofs_by_not_null_columns() {
+        let catalog = catalog(DDL);
+        let table = catalog.relation(&Name::new("public", "t")).expect("exists");
+        assert!(analysed("t", "lower(c) || id").never_null_in(table));
+        assert!(!analysed("t", "lower(c) || a").never_null_in(table));
+        assert!(analysed("t", "coalesce(b, c)").never_null_in(table));
+    }
+}

@@ -221,6 +221,13 @@ fn may_become_null(arg: &NodeEnum, scope: &Scope) -> bool {
         NodeEnum::FuncCall(call) => {
             ast::strings(&call.funcname).last().is_none_or(|name| name.contains("json"))
         }
+        // A boolean.
+        NodeEnum::AExpr(expr)
+            if !matches!(expr.kind(), AExprKind::AexprOp | AExprKind::AexprNullif)
+                || matches!(ast::strings(&expr.name)[..], ["=" | "<>" | "<" | ">" | "<=" | ">="]) =>
+        {
+            false
+        }
         NodeEnum::AExpr(expr) => [expr.lexpr.as_deref(), expr.rexpr.as_deref()]
             .into_iter()
             .flatten()
@@ -361,6 +368,7 @@ const STRICT: &[&str] = &[
     "to_jsonb",
     "translate",
     "trunc",
+    "upper",
     "width_bucket",
 ];
 

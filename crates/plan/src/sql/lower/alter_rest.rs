@@ -371,9 +371,7 @@ fn refused(
         ),
         At::AtAttachPartition => (
             Code::NotYet,
-            format!(
-                "ATTACH PARTITION scans the new partition under ACCESS EXCLUSIVE unless a validated CHECK implies its bound, builds the indexes it lacks, and with a DEFAULT partition scans that too; the online form is not built yet"
-            ),
+            "ATTACH PARTITION scans the new partition under ACCESS EXCLUSIVE unless a validated CHECK implies its bound, builds the indexes it lacks, and with a DEFAULT partition scans that too; the online form is not built yet".to_owned(),
             "add a CHECK that implies the bound and the parent's indexes first, then allow it",
             attach(lower, table, command, run),
         ),

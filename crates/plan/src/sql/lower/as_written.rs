@@ -1,52 +1,50 @@
 //! What is online as it stands: it locks no table that running code uses, or only for a moment and harmlessly.
 
-use pg_query::protobuf::{
-    AlterEnumStmt, CreateSeqStmt, CreateTableAsStmt, DefineStmt, GrantTargetType, InsertStmt, ObjectType,
-    RangeVar, SelectStmt, ViewStmt,
-};
+use pg_query::protobuf::{AlterEnumStmt, CreateSeqStmt, DefineStmt, ObjectType};
 use pg_query::{Node, NodeEnum};
 
-use crate::catalog::{
-    Column, Dependent, DependentKind, Function, Relation, RelationKind, Sequence, Type, TypeKind, Volatility,
-};
+use crate::catalog::{Function, Relation, RelationKind, Sequence, Type, TypeKind, Volatility};
 use crate::change::Change;
 use crate::effect::Effect;
 use crate::kind::as_written::AsWritten;
 use crate::pg::lock::LockMode;
-use crate::plan::{LockClaim, Work, WorkKind};
+use crate::plan::{LockClaim, Work};
 use crate::sql::analyse::Scope;
 use crate::sql::ast;
 use crate::sql::ident::{Ident, Name};
-use crate::sql::lower::output::{self, renamed};
-use crate::sql::lower::{Lower, Lowered, Refused, column, create_table, function, index, kinds, tree};
+use crate::sql::lower::{
+    Lower, Lowered, Refused, annotations, column, create_table, function, kinds, queries, tree,
+};
 use crate::sql::types;
 
 /// Lowers it if it is online as it stands.
 pub(crate) fn lower(lower: &Lower, node: &NodeEnum) -> Option<Lowered> {
-    definitions(lower, node).or_else(|| queries(lower, node)).or_else(|| annotations(lower, node))
+    definitions(lower, node)
+        .or_else(|| queries::lower(lower, node))
+        .or_else(|| annotations::lower(lower, node))
 }
 
-/// A change that runs as written.
-struct Entry {
-    kind: &'static str,
-    locks: Vec<LockClaim>,
-    work: Vec<Work>,
-    effects: Vec<Effect>,
-    undo: Result<String, String>,
+/// A change that runs as written, in the making.
+pub(super) struct Entry {
+    pub(super) kind: &'static str,
+    pub(super) locks: Vec<LockClaim>,
+    pub(super) work: Vec<Work>,
+    pub(super) effects: Vec<Effect>,
+    pub(super) undo: Result<String, String>,
 }
 
 impl Entry {
     /// Locks nothing; `undo` takes it back.
-    fn new(kind: &'static str, effects: Vec<Effect>, undo: String) -> Self {
+    pub(super) fn new(kind: &'static str, effects: Vec<Effect>, undo: String) -> Self {
         Self { kind, locks: Vec::new(), work: Vec::new(), effects, undo: Ok(undo) }
     }
 
     /// Locks nothing; what was there before is not recorded.
-    fn lasting(kind: &'static str, why: &str) -> Self {
+    pub(super) fn lasting(kind: &'static str, why: &str) -> Self {
         Self { kind, locks: Vec::new(), work: Vec::new(), effects: Vec::new(), undo: Err(why.to_owned()) }
     }
 
-    fn done(self, lower: &Lower) -> Lowered {
+    pub(super) fn done(self, lower: &Lower) -> Lowered {
         Ok(vec![Change::AsWritten(AsWritten {
             kind: self.kind,
             sql: lower.sql().to_owned(),
@@ -59,7 +57,7 @@ impl Entry {
     }
 }
 
-const SETTING: &str = "what was set before is not recorded";
+pub(super) const SETTING: &str = "what was set before is not recorded";
 
 /// CREATE and ALTER of what no table depends on yet.
 fn definitions(lower: &Lower, node: &NodeEnum) -> Option<Lowered> {
@@ -347,7 +345,7 @@ fn alter_sequence(lower: &Lower, name: &Name, options: &[Node]) -> Lowered {
     entry.done(lower)
 }
 
-fn exists(lower: &Lower, kind: &'static str, name: &Name) -> Refused {
+pub(super) fn exists(lower: &Lower, kind: &'static str, name: &Name) -> Refused {
     lower.will_fail(kind, "42P07", format!("{name} exists already"), "choose another name", None)
 }
 
@@ -372,364 +370,6 @@ fn publication(lower: &Lower, kind: &'static str, objects: &[Node]) -> Lowered {
         let Some(var) = object.pubtable.as_ref().and_then(|table| table.relation.as_ref()) else { continue };
         let table = lower.relation(kind, var)?;
         entry.locks.extend(tree(lower.catalog, table, LockMode::ShareUpdateExclusive));
-    }
-    entry.done(lower)
-}
-
-/// Everything that a view reads comes to depend on it: DROP COLUMN later in the file meets it. By column where the query
-/// names columns, and only as far as names show.
-fn dependents(lower: &Lower, view: &Name, made: RelationKind, query: &NodeEnum) -> Vec<Effect> {
-    let visible = lower.catalog.server.search_path.contains(&view.schema);
-    let word = if made == RelationKind::MaterializedView { "materialized view" } else { "view" };
-    let description = if visible { format!("{word} {}", view.name) } else { format!("{word} {view}") };
-    let mut named: Vec<Ident> = Vec::new();
-    let mut star = false;
-    ast::walk(query, &mut |kind, fields| {
-        if kind == "ColumnRef" {
-            match ast::name_parts(fields, "fields").last() {
-                Some(Some(last)) => named.push(Ident::from(last.as_str())),
-                Some(None) => star = true,
-                None => {}
-            }
-        }
-        true
-    });
-    let mut effects = Vec::new();
-    for claim in reads(lower, query) {
-        let Some(relation) = lower.catalog.relation(&claim.relation) else { continue };
-        let uses = relation.columns.iter().filter(|column| star || named.contains(&column.name));
-        let mut columns: Vec<Option<Ident>> = uses.map(|column| Some(column.name.clone())).collect();
-        if columns.is_empty() {
-            columns.push(None);
-        }
-        effects.extend(columns.into_iter().map(|column| Effect::Dependent {
-            relation: relation.name.clone(),
-            dependent: Dependent {
-                column,
-                kind: DependentKind::View,
-                description: description.clone(),
-                automatic: false,
-            },
-        }));
-    }
-    effects
-}
-
-/// What reads, and rows that are given.
-fn queries(lower: &Lower, node: &NodeEnum) -> Option<Lowered> {
-    Some(match node {
-        NodeEnum::ViewStmt(view) => self::view(lower, view),
-        NodeEnum::CreateTableAsStmt(statement) => table_as(lower, statement),
-        NodeEnum::SelectStmt(select) if select.into_clause.is_some() => select_into(lower, select),
-        NodeEnum::InsertStmt(insert) if given_rows(insert) => self::insert(lower, insert),
-        NodeEnum::RefreshMatViewStmt(refresh) if refresh.concurrent => {
-            let view = match lower.relation("refresh_materialized_view", refresh.relation.as_ref()?) {
-                Ok(view) => view,
-                Err(missing) => return Some(Err(missing)),
-            };
-            let mut entry = Entry::lasting("refresh_materialized_view", "what it held before is gone");
-            entry.locks.push(LockClaim { relation: view.name.clone(), mode: LockMode::Exclusive });
-            entry.work.push(Work { relation: view.name.clone(), what: WorkKind::Rows });
-            entry.done(lower)
-        }
-        NodeEnum::VacuumStmt(statement) if !statement.is_vacuumcmd => {
-            let mut entry = Entry::new("analyze", Vec::new(), String::new());
-            for node in ast::each(&statement.rels) {
-                let NodeEnum::VacuumRelation(relation) = node else { continue };
-                match relation.relation.as_ref().map(|var| lower.relation("analyze", var)) {
-                    Some(Ok(table)) => {
-                        entry.locks.extend(tree(lower.catalog, table, LockMode::ShareUpdateExclusive));
-                    }
-                    Some(Err(missing)) => return Some(Err(missing)),
-                    None => {}
-                }
-            }
-            entry.done(lower)
-        }
-        _ => return None,
-    })
-}
-
-/// ACCESS SHARE on whatever a query reads: what an earlier statement does to these later would come too late.
-fn reads(lower: &Lower, query: &NodeEnum) -> Vec<LockClaim> {
-    let mut claims: Vec<LockClaim> = Vec::new();
-    for (schema, name) in ast::relations(query) {
-        if let Some(relation) = lower.catalog.resolve(schema.as_ref(), &name)
-            && !claims.iter().any(|claim| claim.relation == relation.name)
-        {
-            claims.push(LockClaim { relation: relation.name.clone(), mode: LockMode::AccessShare });
-        }
-    }
-    claims
-}
-
-fn view(lower: &Lower, statement: &ViewStmt) -> Lowered {
-    let (Some(var), Some(query)) = (&statement.view, ast::node(statement.query.as_deref())) else {
-        return Ok(Vec::new());
-    };
-    if var.relpersistence == "t" {
-        return Err(Refused { run: None, ..create_table::temporary(lower) });
-    }
-    let (schema, name) = ast::table_name(var);
-    let name = lower.new_name(schema, name);
-    let old = lower.catalog.relation(&name);
-    if lower.catalog.relation_name_taken(&name)
-        && !(statement.replace && old.is_some_and(|old| old.kind == RelationKind::View))
-    {
-        return Err(exists(lower, "create_view", &name));
-    }
-    let mut relation = old.cloned().unwrap_or_else(|| {
-        Relation::new(name.clone(), RelationKind::View, lower.catalog.server.role.clone())
-    });
-    relation.columns = columns(lower, query, &ast::idents(&statement.aliases)).unwrap_or_default();
-    let undo = format!("DROP VIEW {name}");
-    let mut entry = Entry::new("create_view", vec![Effect::Relation(Box::new(relation))], undo);
-    entry.locks = reads(lower, query);
-    entry.effects.extend(dependents(lower, &name, RelationKind::View, query));
-    if let Some(old) = old {
-        // Source: DefineVirtualRelation in src/backend/commands/view.c.
-        entry.locks.retain(|claim| claim.relation != old.name);
-        entry.locks.push(LockClaim { relation: old.name.clone(), mode: LockMode::AccessExclusive });
-        entry.undo = Err("the view's text before is not recorded".to_owned());
-    }
-    entry.done(lower)
-}
-
-fn columns(lower: &Lower, query: &NodeEnum, names: &[Ident]) -> Option<Vec<Column>> {
-    let columns = renamed(output::columns(lower.catalog, query), names)?;
-    Some(
-        columns
-            .into_iter()
-            .map(|(name, data_type)| Column {
-                name,
-                data_type,
-                not_null: None,
-                default: None,
-                identity: None,
-                generated: None,
-                new_here: true,
-            })
-            .collect(),
-    )
-}
-
-fn table_as(lower: &Lower, statement: &CreateTableAsStmt) -> Lowered {
-    let (Some(into), Some(query)) = (&statement.into, ast::node(statement.query.as_deref())) else {
-        return Ok(Vec::new());
-    };
-    let (kind, made, word) = match statement.objtype() {
-        ObjectType::ObjectMatview => {
-            ("create_materialized_view", RelationKind::MaterializedView, "MATERIALIZED VIEW")
-        }
-        _ => ("create_table_as", RelationKind::Table, "TABLE"),
-    };
-    let Some(var) = &into.rel else { return Ok(Vec::new()) };
-    let names = ast::idents(&into.col_names);
-    from_query(
-        lower,
-        Made { kind, made, word, var, query, names, data: !into.skip_data, maybe: statement.if_not_exists },
-    )
-}
-
-fn select_into(lower: &Lower, select: &SelectStmt) -> Lowered {
-    let Some(into) = &select.into_clause else { return Ok(Vec::new()) };
-    let Some(var) = &into.rel else { return Ok(Vec::new()) };
-    let mut query = select.clone();
-    query.into_clause = None;
-    let query = NodeEnum::SelectStmt(Box::new(query));
-    let names = Vec::new();
-    let (kind, made, word) = ("create_table_as", RelationKind::Table, "TABLE");
-    from_query(lower, Made { kind, made, word, var, query: &query, names, data: true, maybe: false })
-}
-
-/// A table made from a query.
-struct Made<'a> {
-    kind: &'static str,
-    made: RelationKind,
-    word: &'static str,
-    var: &'a RangeVar,
-    query: &'a NodeEnum,
-    names: Vec<Ident>,
-    data: bool,
-    maybe: bool,
-}
-
-fn from_query(lower: &Lower, made: Made) -> Lowered {
-    if made.var.relpersistence == "t" {
-        return Err(Refused { run: None, ..create_table::temporary(lower) });
-    }
-    let (schema, name) = ast::table_name(made.var);
-    let name = lower.new_name(schema, name);
-    if lower.catalog.relation_name_taken(&name) {
-        return if made.maybe { Ok(Vec::new()) } else { Err(exists(lower, made.kind, &name)) };
-    }
-    let undo = format!("DROP {} {name}", made.word);
-    let dependents = match made.made {
-        RelationKind::MaterializedView => dependents(lower, &name, made.made, made.query),
-        _ => Vec::new(),
-    };
-    let mut relation = Relation::new(name, made.made, lower.catalog.server.role.clone());
-    relation.unlogged = made.var.relpersistence == "u";
-    let effect = match columns(lower, made.query, &made.names) {
-        Some(columns) => {
-            relation.columns = columns;
-            Effect::Relation(Box::new(relation))
-        }
-        None => Effect::Unknown(made.kind.to_owned()),
-    };
-    let mut entry = Entry::new(made.kind, vec![effect], undo);
-    entry.effects.extend(dependents);
-    entry.locks = reads(lower, made.query);
-    if made.data {
-        entry.work = entry
-            .locks
-            .iter()
-            .map(|claim| Work { relation: claim.relation.clone(), what: WorkKind::Scan })
-            .collect();
-    }
-    entry.done(lower)
-}
-
-/// Whether the rows are given in the statement, so that there are few, and known.
-fn given_rows(insert: &InsertStmt) -> bool {
-    if insert.with_clause.is_some() {
-        return false;
-    }
-    match ast::node(insert.select_stmt.as_deref()) {
-        None => true,
-        Some(NodeEnum::SelectStmt(select)) if !select.values_lists.is_empty() => true,
-        Some(query) => ast::relations(query).is_empty(),
-    }
-}
-
-fn insert(lower: &Lower, insert: &InsertStmt) -> Lowered {
-    let Some(var) = &insert.relation else { return Ok(Vec::new()) };
-    let table = lower.relation("insert", var)?;
-    for column in ast::each(&insert.cols) {
-        if let NodeEnum::ResTarget(target) = column {
-            let column = Ident::from(target.name.as_str());
-            if table.column(&column).is_none() {
-                return Err(lower.missing_column("insert", table, &column));
-            }
-        }
-    }
-    let mut entry = Entry::lasting("insert", "which rows came from it is not recorded");
-    entry.locks.push(LockClaim { relation: table.name.clone(), mode: LockMode::RowExclusive });
-    if let Some(query) = ast::node(insert.select_stmt.as_deref()) {
-        entry.locks.extend(reads(lower, query).into_iter().filter(|claim| claim.relation != table.name));
-    }
-    if table.new_here {
-        entry.undo = Ok(String::new());
-    }
-    entry.done(lower)
-}
-
-/// Comments, rights and statistics.
-fn annotations(lower: &Lower, node: &NodeEnum) -> Option<Lowered> {
-    Some(match node {
-        NodeEnum::CommentStmt(comment) => {
-            on_object(lower, "comment", comment.objtype(), comment.object.as_deref())
-        }
-        NodeEnum::SecLabelStmt(label) => {
-            on_object(lower, "security_label", label.objtype(), label.object.as_deref())
-        }
-        NodeEnum::GrantStmt(grant) => {
-            let kind = if grant.is_grant { "grant" } else { "revoke" };
-            let mut entry = Entry::lasting(kind, "which rights were there before is not recorded");
-            if grant.objtype() == ObjectType::ObjectTable
-                && grant.targtype() == GrantTargetType::AclTargetObject
-            {
-                for object in ast::each(&grant.objects) {
-                    let NodeEnum::RangeVar(var) = object else { continue };
-                    let (schema, name) = ast::table_name(var);
-                    match lower.catalog.resolve(schema.as_ref(), &name) {
-                        // 18 takes ACCESS SHARE, earlier ones no lock at all.
-                        Some(table) => entry
-                            .locks
-                            .push(LockClaim { relation: table.name.clone(), mode: LockMode::AccessShare }),
-                        // GRANT ON TABLE also takes sequences.
-                        None if lower.catalog.sequences.keys().any(|known| known.name == name) => {}
-                        None => return Some(Err(lower.missing_relation(kind, schema.as_ref(), &name, None))),
-                    }
-                }
-            }
-            entry.done(lower)
-        }
-        NodeEnum::AlterDefaultPrivilegesStmt(_) => {
-            Entry::lasting("alter_default_privileges", SETTING).done(lower)
-        }
-        NodeEnum::CreateStatsStmt(statement) => {
-            let (schema, name) = ast::qualified(&statement.defnames);
-            let mut entry = Entry::lasting("create_statistics", "its generated name is not known");
-            if !name.as_str().is_empty() {
-                entry.undo = Ok(format!("DROP STATISTICS {}", lower.new_name(schema, name)));
-            }
-            for node in ast::each(&statement.relations) {
-                let NodeEnum::RangeVar(var) = node else { continue };
-                match lower.relation("create_statistics", var) {
-                    Ok(table) => entry.locks.push(LockClaim {
-                        relation: table.name.clone(),
-                        mode: LockMode::ShareUpdateExclusive,
-                    }),
-                    Err(missing) => return Some(Err(missing)),
-                }
-            }
-            entry.done(lower)
-        }
-        NodeEnum::AlterStatsStmt(_) => Entry::lasting("alter_statistics", SETTING).done(lower),
-        _ => return None,
-    })
-}
-
-/// COMMENT and SECURITY LABEL take SHARE UPDATE EXCLUSIVE on a relation, ACCESS SHARE on the table of what belongs to one.
-/// Measured on 15; source: CommentObject in src/backend/commands/comment.c.
-fn on_object(lower: &Lower, kind: &'static str, what: ObjectType, object: Option<&Node>) -> Lowered {
-    let mut entry = Entry::lasting(kind, "the one before is not recorded");
-    let Some(NodeEnum::List(list)) = ast::node(object) else { return entry.done(lower) };
-    let parts = list.items.as_slice();
-    let (table, own) = match what {
-        ObjectType::ObjectTable
-        | ObjectType::ObjectView
-        | ObjectType::ObjectMatview
-        | ObjectType::ObjectForeignTable => (parts, None),
-        ObjectType::ObjectColumn
-        | ObjectType::ObjectTabconstraint
-        | ObjectType::ObjectTrigger
-        | ObjectType::ObjectPolicy
-        | ObjectType::ObjectRule => match parts.split_last() {
-            Some((own, table)) => (table, Some(own)),
-            None => return entry.done(lower),
-        },
-        ObjectType::ObjectIndex | ObjectType::ObjectSequence => {
-            let (schema, name) = ast::qualified(parts);
-            let found = match what {
-                ObjectType::ObjectIndex => index::find(lower, schema.as_ref(), &name),
-                _ => lower.sequence(schema.as_ref(), &name).map(|sequence| sequence.name.clone()),
-            };
-            let Some(relation) = found else {
-                return Err(lower.missing_relation(kind, schema.as_ref(), &name, None));
-            };
-            entry.locks.push(LockClaim { relation, mode: LockMode::ShareUpdateExclusive });
-            return entry.done(lower);
-        }
-        _ => return entry.done(lower),
-    };
-    let (schema, name) = ast::qualified(table);
-    let Some(relation) = lower.catalog.resolve(schema.as_ref(), &name) else {
-        return Err(lower.missing_relation(kind, schema.as_ref(), &name, None));
-    };
-    if what == ObjectType::ObjectColumn
-        && let Some(column) = ast::node(own).and_then(ast::string).map(Ident::from)
-        && relation.column(&column).is_none()
-        && matches!(relation.kind, RelationKind::Table | RelationKind::PartitionedTable)
-    {
-        return Err(lower.missing_column(kind, relation, &column));
-    }
-    let whole = own.is_none() || what == ObjectType::ObjectColumn;
-    let mode = if whole { LockMode::ShareUpdateExclusive } else { LockMode::AccessShare };
-    entry.locks.push(LockClaim { relation: relation.name.clone(), mode });
-    if relation.new_here {
-        entry.undo = Ok(String::new());
     }
     entry.done(lower)
 }

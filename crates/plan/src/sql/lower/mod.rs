@@ -27,17 +27,21 @@ use crate::sql::tokens::Tokens;
 
 mod alter_rest;
 mod alter_table;
+mod annotations;
 mod as_written;
 mod column;
 mod constraint;
+mod copied;
 mod create_table;
 mod dml;
 mod function;
 mod index;
 mod kinds;
 mod output;
+mod queries;
 mod refused;
 mod refused_drop;
+mod refused_session;
 mod rename;
 mod trigger;
 
