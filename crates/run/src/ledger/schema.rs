@@ -40,7 +40,7 @@ async fn create(client: &Client, state: &tokio_postgres::Row) -> Result<(), Erro
     let (database, role) = (Ident::new(database), Ident::new(role));
     let may_create: bool = state.get("may_create");
     let (schema_there, archive_there): (bool, bool) = (state.get("schema_there"), state.get("archive_there"));
-    if !(schema_there && archive_there) && !may_create {
+    if !may_create && (!schema_there || !archive_there) {
         return Err(Error::Privilege {
             what: format!(
                 "{role} may not create schemas in database {database}, where the ledger and the archive of dropped data are kept"
