@@ -1,15 +1,8 @@
 //! The binary where no database is needed, or none is there.
-#![expect(clippy::unwrap_used, reason = "a failed setup is a failed test, in helpers too")]
 
 use std::fs;
 
-mod common;
-#[path = "common/run.rs"]
-mod run;
-#[path = "common/validate.rs"]
-mod validate;
-
-use run::Project;
+use crate::project::Project;
 
 #[test]
 fn init_makes_what_is_missing_and_leaves_the_rest() {
@@ -83,4 +76,18 @@ fn completions_and_manual_for_packagers() {
     let project = Project::new();
     assert!(project.expect(0, &["completions", "bash"]).stdout.contains("_concertina"));
     assert!(project.expect(0, &["man"]).stdout.contains(".TH concertina"));
+}
+
+#[test]
+fn a_database_that_is_not_there_ends_with_8_and_no_password() {
+    let mut project = Project::new();
+    project.set("DATABASE_URL", "postgres://deploy:geheim@127.0.0.1:1/app");
+    project.migration("0001_a", "SELECT 1;");
+    for command in ["status", "plan", "expand", "history", "init"] {
+        let said = project.expect(8, &[command, "-vv"]);
+        assert!(!said.stderr.contains("geheim") && !said.stdout.contains("geheim"), "{said:?}");
+    }
+    assert_eq!(project.json(8, &["status"])["kind"], "connection");
+    // What init could do without a database, it did.
+    assert!(project.path().join("concertina.toml").is_file());
 }

@@ -26,14 +26,6 @@ impl Project {
         Self { directory: tempfile::tempdir().unwrap(), environment: Vec::new() }
     }
 
-    /// The same with a database.
-    #[expect(dead_code, reason = "not every test binary has a database")]
-    pub(crate) fn on(url: &str) -> Self {
-        let mut project = Self::new();
-        project.set("DATABASE_URL", url);
-        project
-    }
-
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
@@ -86,9 +78,9 @@ impl Project {
             serde_json::from_str(&said.stdout).unwrap_or_else(|error| panic!("{error}: {said:?}"));
         let schema =
             format!("docs/schema/{}.v{}.json", document["format"].as_str().unwrap(), document["version"]);
-        let schema = fs::read_to_string(super::common::root(&schema)).unwrap();
+        let schema = fs::read_to_string(crate::root(&schema)).unwrap();
         let schema = serde_json::from_str(&schema).unwrap();
-        super::validate::validate(&schema, &document).unwrap();
+        crate::validate::validate(&schema, &document).unwrap();
         document
     }
 }

@@ -1,5 +1,4 @@
 //! The documentation is true: what can be generated is compared with the code, and rewritten by `UPDATE_DOCS=1`.
-#![expect(clippy::unwrap_used, reason = "a failed setup is a failed test, in helpers too")]
 
 use std::fmt::Write;
 use std::fs;
@@ -9,15 +8,13 @@ use concertina::ExitCode;
 use concertina::args::Args;
 use concertina_plan::diagnostic::Code;
 
-mod common;
-
 fn updating() -> bool {
     std::env::var_os("UPDATE_DOCS").is_some()
 }
 
 /// Compares a whole file with what it should be.
 fn check_file(path: &str, expected: &str) {
-    let file = common::root(path);
+    let file = crate::root(path);
     if updating() {
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(&file, expected).unwrap();
@@ -25,13 +22,13 @@ fn check_file(path: &str, expected: &str) {
     let found = fs::read_to_string(&file).unwrap_or_default();
     assert!(
         found == expected,
-        "{path} is out of date; `UPDATE_DOCS=1 cargo test -p concertina --test docs` rewrites it"
+        "{path} is out of date; `UPDATE_DOCS=1 cargo test -p concertina docs` rewrites it"
     );
 }
 
 /// Compares what stands between `<!-- generated: NAME -->` and `<!-- end -->`.
 fn check_part(path: &str, name: &str, expected: &str) {
-    let text = fs::read_to_string(common::root(path)).unwrap();
+    let text = fs::read_to_string(crate::root(path)).unwrap();
     let begin = format!("<!-- generated: {name} -->\n");
     let start = text.find(&begin).unwrap_or_else(|| panic!("{path} has no part {name}")) + begin.len();
     let end = start + text[start..].find("<!-- end -->").unwrap_or_else(|| panic!("{name} has no end"));
@@ -48,7 +45,7 @@ fn commands() {
     let mut root = Args::command().term_width(100);
     root.build();
     let mut text =
-        "# Commands\n\n<!-- Generated from the help text by crates/cli/tests/docs.rs. -->\n".to_owned();
+        "# Commands\n\n<!-- Generated from the help text by crates/cli/tests/it/docs.rs. -->\n".to_owned();
     write!(text, "\n```text\n{}```\n", root.render_long_help()).unwrap();
     for command in
         root.get_subcommands_mut().filter(|command| !command.is_hide_set() && command.get_name() != "help")
@@ -92,7 +89,7 @@ fn json_schemas() {
     for (name, schema) in concertina::wire::schemas() {
         let text = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
         check_file(&format!("docs/schema/{name}"), &text);
-        let page = fs::read_to_string(common::root("docs/json.md")).unwrap();
+        let page = fs::read_to_string(crate::root("docs/json.md")).unwrap();
         assert!(page.contains(&name), "docs/json.md does not name docs/schema/{name}");
     }
 }
@@ -101,14 +98,14 @@ fn json_schemas() {
 #[test]
 fn links() {
     let mut pages = vec!["README.md".to_owned(), "CHANGELOG.md".to_owned()];
-    for entry in fs::read_dir(common::root("docs")).unwrap() {
+    for entry in fs::read_dir(crate::root("docs")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         if name.ends_with(".md") {
             pages.push(format!("docs/{name}"));
         }
     }
     for page in pages {
-        let file = common::root(&page);
+        let file = crate::root(&page);
         let text = fs::read_to_string(&file).unwrap();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let target = link.split('#').next().unwrap();

@@ -1,0 +1,311 @@
+//! The binary on a real server: the way that users go, and the ways in which it ends.
+
+use concertina_lab::{Options, Server};
+use serde_json::Value;
+use tokio_postgres::Client;
+
+use crate::project::Project;
+
+const USERS: &str = "
+    CREATE TABLE users (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, email text);
+    INSERT INTO users (name, email) SELECT 'User ' || i, 'user' || i || '@example.com' FROM generate_series(1, 500) AS i;
+    ANALYZE users";
+
+/// A server with a database `app`, and a project that names it.
+async fn start(schema: &str) -> (Server, Client, Project) {
+    let server = Server::start_default().await.unwrap();
+    server.create_database("app").await.unwrap();
+    let client = server.connect("app").await.unwrap();
+    client.batch_execute(schema).await.unwrap();
+    let mut project = Project::new();
+    project.set("DATABASE_URL", &server.url("app"));
+    (server, client, project)
+}
+
+async fn number(client: &Client, query: &str) -> i64 {
+    client.query_one(query, &[]).await.unwrap().get(0)
+}
+
+/// `(name, state)` of every migration.
+fn states(project: &Project) -> Vec<(String, String)> {
+    let document = project.json(0, &["status"]);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    document["migrations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (text(&it["name"]), text(&it["state"])))
+        .collect()
+}
+
+fn state(project: &Project) -> String {
+    states(project).pop().unwrap().1
+}
+
+#[tokio::test]
+async fn from_init_to_undo() {
+    let (_server, client, project) = start(USERS).await;
+    let init = project.expect(0, &["init"]);
+    assert!(init.stdout.contains("ledger: ready"), "{init:?}");
+    project.expect(0, &["init"]);
+
+    let path = project.expect(0, &["new", "emails"]).stdout;
+    let sql = "ALTER TABLE users ADD COLUMN lower_email text;
+        UPDATE users SET lower_email = lower(coalesce(email, 'unknown'));
+        ALTER TABLE users ALTER COLUMN lower_email SET NOT NULL;
+        CREATE INDEX users_lower_email_idx ON users (lower_email);";
+    std::fs::write(project.path().join(path.trim()), sql).unwrap();
+    assert_eq!(states(&project), [("0001_emails".to_owned(), "pending".to_owned())]);
+
+    let plan = project.expect(0, &["plan"]);
+    for part in ["0001_emails", "lower_email", "backfill", "contract"] {
+        assert!(plan.stdout.contains(part), "{part} in {}", plan.stdout);
+    }
+    let document = project.json(0, &["plan", "emails"]);
+    let steps = document["plans"][0]["steps"].as_array().unwrap();
+    assert!(steps.iter().any(|step| step["action"]["type"] == "backfill"), "{document}");
+    assert!(document["refused"].is_null());
+
+    let expand = project.expect(0, &["expand"]);
+    assert!(expand.stdout.contains("0001_emails: expanded"), "{expand:?}");
+    assert!(expand.stderr.contains("backfill"), "{expand:?}");
+    assert_eq!(state(&project), "expanded");
+    let nulls =
+        "SELECT count(*) FROM users WHERE lower_email IS DISTINCT FROM lower(coalesce(email, 'unknown'))";
+    assert_eq!(number(&client, nulls).await, 0);
+    // Old code, which does not know the column.
+    client.execute("INSERT INTO users (name, email) VALUES ('New', 'NEW@example.com')", &[]).await.unwrap();
+    client.execute("UPDATE users SET email = 'CHANGED@example.com' WHERE id = 7", &[]).await.unwrap();
+    assert_eq!(number(&client, nulls).await, 0);
+    // A second time there is nothing left to do.
+    let again = project.json(0, &["expand"]);
+    assert_eq!((&again["steps"], &again["moved"]), (&0.into(), &Value::Array(Vec::new())));
+
+    let contract = project.expect(0, &["contract"]);
+    assert!(contract.stdout.contains("0001_emails: done"), "{contract:?}");
+    assert_eq!(state(&project), "done");
+    assert_eq!(number(&client, "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal").await, 0);
+    let stored = project.json(0, &["plan", "0001"]);
+    assert_eq!(stored["plans"][0]["stored"], true);
+    let nothing = project.expect(0, &["plan"]);
+    assert!(nothing.stdout.contains("Nothing to plan"), "{nothing:?}");
+
+    let history = project.json(0, &["history"]);
+    let about = |event: &&Value| event["migration"] == "0001_emails";
+    assert!(history["events"].as_array().unwrap().iter().filter(about).count() >= 4, "{history}");
+    assert!(project.expect(0, &["history", "-n", "1"]).stdout.lines().count() == 2);
+
+    let undo = project.json(0, &["undo"]);
+    assert_eq!(undo["moved"][0]["state"], "undone", "{undo}");
+    let columns = "SELECT count(*) FROM pg_attribute WHERE attrelid = 'users'::regclass AND attnum > 0 AND NOT attisdropped";
+    assert_eq!(number(&client, columns).await, 3);
+    // Undone counts as not applied.
+    project.expect(0, &["expand", "-q"]);
+    assert_eq!(state(&project), "expanded");
+}
+
+#[tokio::test]
+async fn what_cannot_be_planned_ends_with_3() {
+    let (_server, client, project) = start(USERS).await;
+    project.migration("0001_note", "ALTER TABLE users ADD COLUMN note text;");
+    project.migration("0002_full", "COMMENT ON TABLE users IS 'x';\nVACUUM FULL users;\n");
+    project.migration("0003_later", "ALTER TABLE users ADD COLUMN later text;");
+
+    let plan = project.expect(3, &["plan"]);
+    assert!(plan.stdout.contains("0001_note") && !plan.stdout.contains("0003_later"), "{}", plan.stdout);
+    for part in ["0002_full.sql:2:1", "VACUUM FULL users", "help", "0003_later"] {
+        assert!(plan.stderr.contains(part), "{part} in {}", plan.stderr);
+    }
+    let document = project.json(3, &["plan"]);
+    assert_eq!(document["refused"]["diagnostics"][0]["line"], 2);
+    assert_eq!(document["not_planned"][0], "0003_later");
+
+    // Expand goes as far as it can, and says why it goes no further.
+    let expand = project.expect(3, &["expand"]);
+    assert!(expand.stderr.contains("migrations/0002_full.sql:2:1"), "{expand:?}");
+    assert_eq!(number(&client, "SELECT count(*) FROM pg_attribute WHERE attname = 'note'").await, 1);
+    assert_eq!(number(&client, "SELECT count(*) FROM pg_attribute WHERE attname = 'later'").await, 0);
+    let document = project.json(3, &["expand"]);
+    assert_eq!((&document["kind"], &document["exit_code"]), (&"refused".into(), &3.into()));
+    assert_eq!(document["refused"]["migration"], "0002_full");
+}
+
+#[tokio::test]
+async fn a_file_outside_of_the_folder_is_planned_as_it_is() {
+    let (_server, _client, project) = start(USERS).await;
+    project.migration("0001_a", "SELECT broken(;");
+    let draft = project.path().join("draft.sql");
+    std::fs::write(&draft, "ALTER TABLE users ADD COLUMN draft text;").unwrap();
+    assert_eq!(project.json(0, &["plan", "draft.sql"])["plans"][0]["migration"], "draft");
+    std::fs::write(&draft, "ALTER TABLE nobody ADD COLUMN draft text;").unwrap();
+    let said = project.expect(3, &["plan", "draft.sql"]);
+    assert!(said.stderr.contains("draft.sql:1:1"), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_later_file_is_planned_on_top_of_the_earlier() {
+    let (_server, _client, project) = start(USERS).await;
+    project.migration("0001_note", "ALTER TABLE users ADD COLUMN note text;");
+    project.migration("0002_index", "CREATE INDEX users_note_idx ON users (note);");
+    project.migration(
+        "0003_strict",
+        "-- concertina:fill note = ''\nALTER TABLE users ALTER COLUMN note SET NOT NULL;",
+    );
+    let plans = project.json(0, &["plan"]);
+    assert_eq!(plans["plans"].as_array().unwrap().len(), 3, "{plans}");
+    let third = project.json(0, &["plan", "3"]);
+    assert_eq!(third["plans"][0]["migration"], "0003_strict");
+    assert_eq!(third["plans"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn rows_that_violate_end_with_4_and_can_be_corrected() {
+    let (_server, client, project) = start(USERS).await;
+    client.execute("UPDATE users SET email = NULL WHERE id IN (3, 5)", &[]).await.unwrap();
+    project.migration("0001_email", "ALTER TABLE users ALTER COLUMN email SET NOT NULL;");
+    let said = project.expect(4, &["expand"]);
+    assert!(said.stderr.contains("users") && said.stderr.contains("email"), "{said:?}");
+    let document = project.json(4, &["expand"]);
+    assert!(!document["rows"].as_array().unwrap().is_empty(), "{document}");
+    assert_eq!(state(&project), "expanding");
+    client.execute("UPDATE users SET email = '' WHERE email IS NULL", &[]).await.unwrap();
+    project.expect(0, &["expand"]);
+    project.expect(0, &["contract"]);
+    assert!(client.execute("INSERT INTO users (name) VALUES ('x')", &[]).await.is_err());
+}
+
+#[tokio::test]
+async fn data_is_removed_only_when_somebody_said_so() {
+    let (_server, client, project) = start(USERS).await;
+    project.migration("0001_drop", "ALTER TABLE users DROP COLUMN email;");
+    project.expect(0, &["expand"]);
+    let said = project.expect(10, &["contract"]);
+    assert!(said.stderr.contains("--yes") && said.stderr.contains("email"), "{said:?}");
+    assert_eq!(number(&client, "SELECT count(email) FROM users").await, 500);
+    project.expect(0, &["contract", "--yes"]);
+    assert!(client.query("SELECT email FROM users", &[]).await.is_err());
+    project.expect(0, &["undo"]);
+    assert_eq!(
+        number(&client, "SELECT count(*) FROM users WHERE email = 'user' || id || '@example.com'").await,
+        500
+    );
+}
+
+#[tokio::test]
+async fn apply_goes_all_the_way() {
+    let (server, client, project) = start(USERS).await;
+    project.migration("0001_note", "ALTER TABLE users ADD COLUMN note text;");
+    project.migration(
+        "0002_strict",
+        "-- concertina:fill note = ''\nALTER TABLE users ALTER COLUMN note SET NOT NULL;",
+    );
+    project.migration("0003_drop", "ALTER TABLE users DROP COLUMN email;");
+    project.expect(10, &["apply"]);
+    let applied = project.json(0, &["apply", "--yes"]);
+    assert_eq!(applied["command"], "apply");
+    assert!(states(&project).iter().all(|(_, state)| state == "done"), "{:?}", states(&project));
+    assert_eq!(number(&client, "SELECT count(*) FROM users WHERE note = ''").await, 500);
+
+    // The same files as written, elsewhere.
+    server.create_database("simple").await.unwrap();
+    let simple = server.connect("simple").await.unwrap();
+    simple.batch_execute(USERS).await.unwrap();
+    simple.batch_execute("ALTER TABLE users ALTER COLUMN email SET DEFAULT ''").await.unwrap();
+    let database = server.url("simple");
+    std::fs::write(project.path().join("migrations/0002_strict.sql"), "UPDATE users SET note = '';").unwrap();
+    project.expect(0, &["apply", "--simple", "-d", &database]);
+    assert_eq!(number(&simple, "SELECT count(*) FROM users WHERE note = ''").await, 500);
+    let status = project.json(0, &["status", "-d", &database]);
+    assert_eq!(
+        (&status["migrations"][2]["state"], &status["migrations"][2]["simple"]),
+        (&"done".into(), &true.into())
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_changed_after_it_ran_ends_with_9() {
+    let (_server, _client, project) = start(USERS).await;
+    project.migration("0001_note", "ALTER TABLE users ADD COLUMN note text;");
+    project.expect(0, &["expand"]);
+    // Line ends are not a change, words are.
+    project.migration("0001_note", "ALTER TABLE users ADD COLUMN note text;\r\n");
+    project.migration("0001_note", "ALTER TABLE users ADD COLUMN note varchar;");
+    let said = project.expect(9, &["expand"]);
+    assert!(said.stderr.contains("0001_note"), "{said:?}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_undone_ends_with_11() {
+    let (_server, client, project) = start(USERS).await;
+    project.migration("0001_up", "UPDATE users SET name = upper(name);");
+    let plan = project.json(0, &["plan"]);
+    let steps = plan["plans"][0]["steps"].as_array().unwrap();
+    assert!(steps.iter().any(|step| step["undo"]["type"] == "impossible"), "{plan}");
+    project.expect(0, &["expand"]);
+    project.expect(11, &["undo"]);
+    assert_eq!(number(&client, "SELECT count(*) FROM users WHERE name = upper(name)").await, 500);
+}
+
+#[tokio::test]
+async fn names_that_need_quotes() {
+    let schema = r#"CREATE SCHEMA "Ünï""Code";
+        CREATE TABLE "Ünï""Code"."Order Items" ("Id" bigint PRIMARY KEY, "select" int NOT NULL DEFAULT 1);
+        INSERT INTO "Ünï""Code"."Order Items" SELECT i FROM generate_series(1, 300) AS i;"#;
+    let (_server, client, project) = start(schema).await;
+    project.migration(
+        "0001_total",
+        r#"ALTER TABLE "Ünï""Code"."Order Items" ADD COLUMN "Total €" bigint;
+           UPDATE "Ünï""Code"."Order Items" SET "Total €" = "select" * 2;
+           ALTER TABLE "Ünï""Code"."Order Items" ALTER COLUMN "Total €" SET NOT NULL;
+           ALTER TABLE "Ünï""Code"."Order Items" ADD CONSTRAINT "positive?" CHECK ("Total €" > 0);
+           CREATE INDEX "Order Items Total €" ON "Ünï""Code"."Order Items" ("Total €");"#,
+    );
+    project.expect(0, &["apply"]);
+    assert_eq!(number(&client, r#"SELECT sum("Total €")::bigint FROM "Ünï""Code"."Order Items""#).await, 600);
+    project.expect(0, &["undo"]);
+    project.expect(0, &["status"]);
+}
+
+#[tokio::test]
+async fn a_role_without_superuser_is_enough() {
+    let (server, client, mut project) = start("").await;
+    client.batch_execute("CREATE ROLE deploy LOGIN; CREATE SCHEMA app AUTHORIZATION deploy").await.unwrap();
+    project.set("DATABASE_URL", &server.url_as("deploy", "app"));
+    project.migration("0001_users", "CREATE TABLE app.users (id bigint PRIMARY KEY, name text);");
+    project.migration(
+        "0002_name",
+        "-- concertina:fill name = ''\nALTER TABLE app.users ALTER COLUMN name SET NOT NULL;",
+    );
+    let said = project.expect(12, &["expand"]);
+    assert!(said.stderr.contains("GRANT CREATE ON DATABASE"), "{said:?}");
+    client.batch_execute("GRANT CREATE ON DATABASE app TO deploy").await.unwrap();
+    project.expect(0, &["apply"]);
+    assert!(states(&project).iter().all(|(_, state)| state == "done"));
+}
+
+#[tokio::test]
+async fn a_standby_ends_with_14() {
+    let server = Server::start_default().await.unwrap();
+    let standby = server.standby(Options::new()).await.unwrap();
+    let mut project = Project::new();
+    project.set("DATABASE_URL", &standby.url("postgres"));
+    project.migration("0001_a", "CREATE TABLE t (id int);");
+    project.expect(14, &["expand"]);
+}
+
+#[tokio::test]
+async fn no_password_is_ever_shown() {
+    let (server, client, project) = start(USERS).await;
+    client.batch_execute("CREATE ROLE deploy LOGIN SUPERUSER PASSWORD 'geheim'").await.unwrap();
+    let url = format!("{} password=geheim", server.url_as("deploy", "app"));
+    project.migration(
+        "0001_note",
+        "ALTER TABLE users ADD COLUMN note text; ALTER TABLE users ADD COLUMN more text;",
+    );
+    for command in ["plan", "expand", "status", "history", "contract", "undo"] {
+        let said = project.expect(0, &[command, "-vvv", "-d", &url]);
+        assert!(!said.stdout.contains("geheim") && !said.stderr.contains("geheim"), "{command}: {said:?}");
+    }
+    let stored = "SELECT count(*) FROM concertina.migration AS m WHERE m::text LIKE '%geheim%'";
+    assert_eq!(number(&client, stored).await, 0);
+}

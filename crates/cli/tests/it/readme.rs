@@ -1,0 +1,94 @@
+//! The README's example is what the program says: run here on a server, and compared. Times differ from run to run and are left
+//! out of the comparison. `UPDATE_DOCS=1` rewrites it.
+
+use std::fmt::Write;
+use std::fs;
+
+use concertina_lab::Server;
+
+use crate::project::Project;
+
+const SCHEMA: &str =
+    "CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, total numeric(12, 2) NOT NULL);
+INSERT INTO orders (total) SELECT i % 1000 / 10.0 FROM generate_series(1, 100000) AS i;
+VACUUM ANALYZE orders";
+
+const MIGRATION: &str = "\
+ALTER TABLE orders ADD COLUMN total_cents bigint;
+UPDATE orders SET total_cents = round(total * 100);
+ALTER TABLE orders ALTER COLUMN total_cents SET NOT NULL;
+CREATE INDEX orders_total_cents_idx ON orders (total_cents);
+";
+
+#[tokio::test]
+async fn the_example_is_true() {
+    let server = Server::start_default().await.unwrap();
+    let client = server.connect("postgres").await.unwrap();
+    for statement in SCHEMA.split(";\n") {
+        client.batch_execute(statement).await.unwrap();
+    }
+    let mut project = Project::new();
+    project.set("DATABASE_URL", &server.url("postgres"));
+
+    let mut text = String::new();
+    let show = |text: &mut String, arguments: &[&str]| {
+        let mut command = project.command(arguments);
+        // One stream, in order, as on a screen.
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let mut child = command.stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
+        drop(command);
+        let mut said = String::new();
+        std::io::Read::read_to_string(&mut reader, &mut said).unwrap();
+        assert!(child.wait().unwrap().success(), "{said}");
+        write!(text, "$ concertina {}\n{said}", arguments.join(" ")).unwrap();
+    };
+    text.push_str("\n```console\n");
+    show(&mut text, &["init"]);
+    show(&mut text, &["new", "order_totals"]);
+    fs::write(project.path().join("migrations/0001_order_totals.sql"), MIGRATION).unwrap();
+    write!(
+        text,
+        "```\n\nThe file, after you have written into it:\n\n```sql\n{MIGRATION}```\n\n```console\n"
+    )
+    .unwrap();
+    show(&mut text, &["plan"]);
+    show(&mut text, &["expand"]);
+    text.push_str("```\n\nOld code goes on as before, new code may use the column. When no old code is left:\n\n```console\n");
+    show(&mut text, &["contract"]);
+    show(&mut text, &["status"]);
+    text.push_str("```\n\n");
+
+    let path = crate::root("README.md");
+    let readme = fs::read_to_string(&path).unwrap();
+    let begin = "<!-- generated: example -->\n";
+    let start = readme.find(begin).unwrap() + begin.len();
+    let end = start + readme[start..].find("<!-- end -->").unwrap();
+    if std::env::var_os("UPDATE_DOCS").is_some() && timeless(&readme[start..end]) != timeless(&text) {
+        fs::write(&path, format!("{}{text}{}", &readme[..start], &readme[end..])).unwrap();
+        return;
+    }
+    assert_eq!(timeless(&readme[start..end]), timeless(&text), "UPDATE_DOCS=1 rewrites it");
+}
+
+/// The text without what differs from run to run: durations, rates, instants, other sessions' waits.
+fn timeless(text: &str) -> String {
+    let words: Vec<&str> = text.split(' ').collect();
+    let mut out = Vec::new();
+    for (at, word) in words.iter().enumerate() {
+        let unit = words.get(at + 1).unwrap_or(&"").trim_end_matches([',', '\n']);
+        let unit = unit.split('\n').next().unwrap_or(unit).trim_end_matches(',');
+        let digits = word.chars().all(|c| c.is_ascii_digit() || c == '.' || c == ',') && !word.is_empty();
+        let measured = digits && ["ms", "s", "min", "h", "rows/s"].contains(&unit);
+        let instant = word.len() >= 10 && word.starts_with("20") && word.contains(['-', ':']);
+        let clock = word.ends_with('Z') && word.contains(':');
+        out.push(if measured || instant || clock { "…" } else { word });
+    }
+    out.join(" ")
+}
+
+#[test]
+fn only_times_are_left_out() {
+    let same = timeless("done in 12 ms, 100,000 rows, 9,000 rows/s at 2026-11-21 10:30:00Z");
+    assert_eq!(same, "done in … ms, 100,000 rows, … rows/s at … …");
+    assert_ne!(timeless("7 steps"), timeless("8 steps"));
+}
