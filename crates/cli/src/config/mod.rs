@@ -134,9 +134,10 @@ impl Config {
     }
 }
 
-/// The nearest file in this directory or above.
+/// The nearest file in this directory or above. The one right here gets a short path, as people write it.
 fn find(here: &Path) -> Option<PathBuf> {
-    here.ancestors().map(|directory| directory.join(FILE_NAME)).find(|path| path.is_file())
+    let found = here.ancestors().map(|directory| directory.join(FILE_NAME)).find(|path| path.is_file())?;
+    Some(if found.parent() == Some(here) { FILE_NAME.into() } else { found })
 }
 
 #[cfg(test)]

@@ -49,8 +49,12 @@ fn at(path: &str, root: &Value, schema: &Value, value: &Value) -> Result<(), Str
                     at(&format!("{path}[{index}]"), root, rule, item)?;
                 }
             }
-            "minimum" if value.as_f64() < rule.as_f64() => return no(&format!("below {rule}")),
-            "maximum" if value.as_f64() > rule.as_f64() => return no(&format!("above {rule}")),
+            "minimum" if value.is_number() && value.as_f64() < rule.as_f64() => {
+                return no(&format!("below {rule}"));
+            }
+            "maximum" if value.is_number() && value.as_f64() > rule.as_f64() => {
+                return no(&format!("above {rule}"));
+            }
             "minimum" | "maximum" => {}
             note if NOTES.contains(&note) => {}
             unknown => return no(&format!("the validator does not know {unknown}")),
