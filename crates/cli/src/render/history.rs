@@ -12,8 +12,9 @@ pub fn text(entries: &[HistoryEntry]) -> String {
     let mut out = table(&["TIME", "MIGRATION", "BY", "WHAT"]);
     for entry in entries {
         let migration = entry.migration.as_deref().unwrap_or("-");
-        let what = if entry.message.is_empty() { &entry.event } else { &entry.message };
-        out.add_row([&time(&entry.at), migration, &entry.by, what]);
+        let event = entry.event.replace('_', " ");
+        let what = if entry.message.is_empty() { event } else { format!("{event}: {}", entry.message) };
+        out.add_row([&time(&entry.at), migration, &entry.by, &what]);
     }
     table_text(&out)
 }

@@ -15,7 +15,8 @@ pub fn text(command: &str, outcome: &Outcome, statuses: &[MigrationStatus]) -> S
         expanded |= state == Some(MigrationState::Expanded);
         out.push_str(&format!("{STRONG}{name}{STRONG:#}: {GOOD}{}{GOOD:#}\n", sentence(command, state)));
     }
-    for (name, reason) in &outcome.waiting {
+    // What was moved says by its state that it waits for contract.
+    for (name, reason) in outcome.waiting.iter().filter(|(name, _)| !outcome.moved.contains(name)) {
         out.push_str(&format!("{STRONG}{name}{STRONG:#}: {WARN}waits{WARN:#}: {reason}\n"));
     }
     if outcome.moved.is_empty() && outcome.waiting.is_empty() {

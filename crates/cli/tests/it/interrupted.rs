@@ -65,7 +65,7 @@ async fn all_right(client: &Client) {
 async fn sigterm_stops_at_a_safe_point_and_the_next_run_goes_on() {
     let (_server, client, project) = start().await;
     project.migration("0001_twice", DERIVED);
-    let child = spawn(&project, &["expand", "--load", "0.01"]);
+    let child = spawn(&project, &["expand", "--load", "0.05"]);
     until(&client, UNDER_WAY).await;
     signal(&child, Signal::TERM);
     let said = finish(child);
@@ -82,7 +82,7 @@ async fn a_killed_run_is_taken_up() {
     let (_server, client, project) = start().await;
     std::fs::write(project.path().join("concertina.toml"), "").unwrap();
     project.migration("0001_twice", DERIVED);
-    let mut child = spawn(&project, &["expand", "--load", "0.01"]);
+    let mut child = spawn(&project, &["expand", "--load", "0.05"]);
     until(&client, UNDER_WAY).await;
     child.kill().unwrap();
     finish(child);
@@ -94,7 +94,7 @@ async fn a_killed_run_is_taken_up() {
 async fn of_two_runners_one_works_and_the_other_waits_or_leaves() {
     let (_server, client, project) = start().await;
     project.migration("0001_twice", DERIVED);
-    let first = spawn(&project, &["expand", "--load", "0.02"]);
+    let first = spawn(&project, &["expand", "--load", "0.1"]);
     until(&client, UNDER_WAY).await;
     let left = project.expect(6, &["expand", "--no-wait"]);
     assert!(left.stderr.contains("another runner"), "{left:?}");
