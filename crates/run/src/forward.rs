@@ -60,12 +60,7 @@ pub(crate) async fn apply(
         expand_one(engine, run, given, &name, &mut outcome).await?;
         let Some(row) = ledger::migration(&run.work.client, &name).await? else { continue };
         outcome.waiting.retain(|(waiting, _)| *waiting != name);
-        match contract_one(run, &row, confirm, &mut outcome).await {
-            Err(Error::NotConfirmed { what, .. }) => {
-                outcome.waiting.push((name, format!("contract removes data ({what}); it asks for --yes")));
-            }
-            result => result?,
-        }
+        contract_one(run, &row, confirm, &mut outcome).await?;
     }
     Ok(outcome)
 }

@@ -76,11 +76,7 @@ fn candidate<'r>(rows: &'r [MigrationRow], only: Option<&str>) -> Result<&'r Mig
     let candidates: Vec<&MigrationRow> = rows.iter().filter(|row| in_flight(row.state)).collect();
     match candidates.as_slice() {
         [row] => Ok(row),
-        [] => refuse(
-            "nothing",
-            "no migration is in flight, so there is nothing to do; name a finished one to take it back"
-                .to_owned(),
-        ),
+        [] => refuse("anything", "no migration is in flight; name a finished one to take it back".to_owned()),
         several => {
             let names: Vec<&str> = several.iter().map(|row| row.name.as_str()).collect();
             refuse(

@@ -12,7 +12,7 @@ use tokio_postgres::Client;
 
 use crate::project::{Project, Said};
 
-const ROWS: i64 = 200_000;
+const ROWS: i64 = 60_000;
 
 async fn start() -> (Server, Client, Project) {
     let server = Server::start_default().await.unwrap();
@@ -54,7 +54,7 @@ async fn until(client: &Client, query: &str) {
 }
 
 /// Some rows are filled, and not all.
-const UNDER_WAY: &str = "SELECT count(twice) BETWEEN 1 AND 199999 FROM big";
+const UNDER_WAY: &str = "SELECT count(twice) BETWEEN 1 AND 59999 FROM big";
 
 async fn all_right(client: &Client) {
     let right = client.query_one("SELECT count(*) FROM big WHERE twice = v * 2", &[]).await.unwrap();

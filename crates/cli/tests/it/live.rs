@@ -184,7 +184,7 @@ async fn data_is_removed_only_when_somebody_said_so() {
     assert_eq!(number(&client, "SELECT count(email) FROM users").await, 500);
     project.expect(0, &["contract", "--yes"]);
     assert!(client.query("SELECT email FROM users", &[]).await.is_err());
-    project.expect(0, &["undo"]);
+    project.expect(0, &["undo", "1"]);
     assert_eq!(
         number(&client, "SELECT count(*) FROM users WHERE email = 'user' || id || '@example.com'").await,
         500
