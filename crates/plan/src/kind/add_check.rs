@@ -209,3 +209,84 @@ impl AddCheck {
         step
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnostic::Code;
+    use crate::kind::shared::proving::{catalog, plan};
+    use crate::kind::shared::testing::{refused, show};
+    use crate::pg::lock::LockMode;
+    use crate::plan::Phase;
+
+    const USERS: &str = "CREATE TABLE users (id bigint PRIMARY KEY, \"Age\" int)";
+
+    #[test]
+    fn proven_then_enforced_in_two_transactions() {
+        let plan = plan(&catalog(USERS), "ALTER TABLE users ADD CONSTRAINT sane CHECK (users.\"Age\" > 0)");
+        assert_eq!(
+            show(&plan),
+            "validate, proof: SELECT users.id::text AS id FROM ONLY public.users WHERE NOT (users.\"Age\" > 0) LIMIT 5\n\
+             contract: ALTER TABLE public.users ADD CONSTRAINT sane CHECK (users.\"Age\" > 0) NOT VALID\n\
+             contract, long: ALTER TABLE public.users VALIDATE CONSTRAINT sane\n"
+        );
+        assert_eq!(plan.steps[1].locks[0].mode, LockMode::AccessExclusive);
+        assert_eq!(plan.steps[2].locks[0].mode, LockMode::ShareUpdateExclusive);
+    }
+
+    #[test]
+    fn written_not_valid_it_stays_so() {
+        let plan = plan(&catalog(USERS), "ALTER TABLE users ADD CONSTRAINT c CHECK (id > 0) NOT VALID");
+        assert_eq!(
+            show(&plan),
+            "contract: ALTER TABLE public.users ADD CONSTRAINT c CHECK (id > 0) NOT VALID\n"
+        );
+    }
+
+    #[test]
+    fn over_a_new_column_it_comes_before_contract_where_old_writers_satisfy_it() {
+        for (column, check, phase) in [
+            ("level int DEFAULT 1", "level < 10", Phase::Validate),
+            ("level int", "level < 10", Phase::Validate),
+            ("level int", "level IS NOT NULL", Phase::Contract),
+            ("level int DEFAULT random()", "level < 10", Phase::Contract),
+            ("level int DEFAULT 1", "level < id", Phase::Contract),
+        ] {
+            let sql = format!(
+                "ALTER TABLE users ADD COLUMN {column}; ALTER TABLE users ADD CONSTRAINT c CHECK ({check})"
+            );
+            let plan = plan(&catalog(USERS), &sql);
+            let add =
+                plan.steps.iter().find(|step| step.title.starts_with("Add CHECK")).expect("it is added");
+            assert_eq!(add.phase, phase, "{sql}\n{}", show(&plan));
+        }
+    }
+
+    #[test]
+    fn defaults_are_put_to_the_test() {
+        let sql =
+            "ALTER TABLE users ADD COLUMN level int DEFAULT 1; ALTER TABLE users ADD CHECK (level < 10)";
+        let shown = show(&plan(&catalog(USERS), sql));
+        let proof = "validate, proof: SELECT 'the defaults' AS row WHERE NOT (((1)::integer) < 10)\n";
+        assert!(shown.contains(proof), "{shown}");
+    }
+
+    #[test]
+    fn enforced_now_somebody_may_feel_it() {
+        let sql = "-- concertina: enforce-now reason: checked\nALTER TABLE users ADD CHECK (id > 0)";
+        let plan = plan(&catalog(USERS), sql);
+        assert!(plan.steps.iter().all(|step| step.phase == Phase::Validate));
+        assert!(plan.notices.iter().any(|notice| notice.code == Code::Breaks));
+    }
+
+    #[test]
+    fn certain_failures() {
+        for (sql, word) in [
+            ("ALTER TABLE users ADD CHECK (nothing > 0)", "42703"),
+            ("ALTER TABLE users ADD CONSTRAINT users_pkey CHECK (id > 0)", "42710"),
+            ("ALTER TABLE users ADD CHECK (id IN (SELECT 1))", "0A000"),
+        ] {
+            let (code, said) = refused(&catalog(USERS), sql);
+            assert!(code == Code::WillFail && said.contains(word), "{sql}: {said}");
+        }
+    }
+}

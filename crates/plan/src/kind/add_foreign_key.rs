@@ -411,3 +411,101 @@ fn family(data_type: &str) -> Option<Family> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::incomparable;
+    use crate::diagnostic::Code;
+    use crate::kind::shared::proving::{catalog, catalog_on, plan};
+    use crate::kind::shared::testing::{refused, show};
+    use crate::pg::lock::LockMode;
+    use crate::plan::Phase;
+
+    const SCHEMA: &str = "CREATE TABLE users (id bigint PRIMARY KEY, email text, UNIQUE (email, id));
+        CREATE TABLE posts (id int PRIMARY KEY, author bigint, mail text, reply int);
+        CREATE TABLE p (id int, author bigint) PARTITION BY RANGE (id);
+        CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10)";
+
+    #[test]
+    fn proven_then_enforced_in_two_transactions() {
+        let plan = plan(
+            &catalog(SCHEMA),
+            "ALTER TABLE posts ADD FOREIGN KEY (author) REFERENCES users ON DELETE CASCADE",
+        );
+        assert_eq!(
+            show(&plan),
+            "validate, proof: SELECT posts.id::text AS id FROM ONLY public.posts WHERE posts.author IS NOT NULL AND \
+             NOT EXISTS (SELECT 1 FROM ONLY public.users AS concertina_referenced WHERE \
+             concertina_referenced.id = posts.author) LIMIT 5\n\
+             contract: ALTER TABLE public.posts ADD CONSTRAINT posts_author_fkey FOREIGN KEY (author) REFERENCES \
+             public.users (id) ON DELETE CASCADE NOT VALID\n\
+             contract, long: ALTER TABLE public.posts VALIDATE CONSTRAINT posts_author_fkey\n"
+        );
+        assert!(plan.steps[1].locks.iter().all(|lock| lock.mode == LockMode::ShareRowExclusive));
+        assert!(
+            plan.notices.iter().any(|notice| notice.message.contains("no index that begins with (author)"))
+        );
+    }
+
+    #[test]
+    fn match_full_wants_all_or_none() {
+        let sql = "ALTER TABLE posts ADD FOREIGN KEY (author, mail) REFERENCES users (id, email) MATCH  full";
+        let shown = show(&plan(&catalog(SCHEMA), sql));
+        assert!(
+            shown.contains(
+                "(posts.author IS NOT NULL OR posts.mail IS NOT NULL) AND (posts.author IS NULL OR"
+            ),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn before_18_partitions_get_theirs_first() {
+        let sql = "ALTER TABLE p ADD CONSTRAINT fk FOREIGN KEY (author) REFERENCES users (id)";
+        let plan_15 = plan(&catalog(SCHEMA), sql);
+        let shown = show(&plan_15);
+        let steps: Vec<&str> = shown.lines().skip(1).collect();
+        assert_eq!(
+            steps,
+            [
+                "contract: ALTER TABLE public.p1 ADD CONSTRAINT fk FOREIGN KEY (author) REFERENCES public.users (id) NOT VALID",
+                "contract, long: ALTER TABLE public.p1 VALIDATE CONSTRAINT fk",
+                "contract: ALTER TABLE public.p ADD CONSTRAINT fk FOREIGN KEY (author) REFERENCES public.users (id)",
+            ]
+        );
+        assert_eq!(plan_15.steps[3].locks[0].mode, LockMode::AccessExclusive);
+        let shown = show(&plan(&catalog_on(18, SCHEMA), sql));
+        assert!(
+            shown.contains("public.p ADD CONSTRAINT fk")
+                && shown.contains("NOT VALID")
+                && !shown.contains("p1"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn a_new_column_is_null_for_old_writers() {
+        let sql = "ALTER TABLE posts ADD COLUMN owner bigint; ALTER TABLE posts ADD FOREIGN KEY (owner) REFERENCES users";
+        let plan = plan(&catalog(SCHEMA), sql);
+        assert!(plan.steps[1..].iter().all(|step| step.phase == Phase::Validate), "{}", show(&plan));
+    }
+
+    #[test]
+    fn certain_failures() {
+        for (sql, word) in [
+            ("ALTER TABLE posts ADD FOREIGN KEY (mail) REFERENCES users (email)", "42830"),
+            ("ALTER TABLE posts ADD FOREIGN KEY (mail) REFERENCES users (id)", "42804"),
+            ("ALTER TABLE p ADD FOREIGN KEY (author) REFERENCES users NOT VALID", "42809"),
+        ] {
+            let (code, said) = refused(&catalog(SCHEMA), sql);
+            assert!(code == Code::WillFail && said.contains(word), "{sql}: {said}");
+        }
+    }
+
+    #[test]
+    fn types_that_have_no_common_equality() {
+        assert!(incomparable("numeric(10,2)", "integer") && !incomparable("int", "numeric"));
+        assert!(!incomparable("character varying(3)", "text") && incomparable("uuid", "text"));
+        assert!(!incomparable("citext", "text") && !incomparable("date", "timestamp(3) without time zone"));
+    }
+}

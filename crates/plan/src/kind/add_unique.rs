@@ -400,3 +400,82 @@ impl AddUnique {
         ddl::index::branches(ctx.logical, &self.table, &self.index(ctx), IndexSort::Unique)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnostic::Code;
+    use crate::kind::shared::proving::{catalog, catalog_on, facts, plan};
+    use crate::kind::shared::testing::{refused, show};
+    use crate::pg::lock::LockMode;
+
+    const SCHEMA: &str = "CREATE TABLE users (id bigint PRIMARY KEY, email text NOT NULL, age int);
+        CREATE UNIQUE INDEX ready ON users (age);
+        CREATE TABLE p (id int, k int, c text) PARTITION BY RANGE (id);
+        CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10)";
+
+    #[test]
+    fn the_index_is_built_first() {
+        let sql = "ALTER TABLE users ADD UNIQUE (email) INCLUDE (age) WITH (fillfactor = 70) DEFERRABLE INITIALLY DEFERRED";
+        let plan = plan(&catalog(SCHEMA), sql);
+        let shown = show(&plan);
+        let steps: Vec<&str> = shown.lines().skip(1).collect();
+        assert_eq!(
+            steps,
+            [
+                "contract, alone: CREATE UNIQUE INDEX CONCURRENTLY users_email_age_key ON public.users USING btree \
+                 (email) INCLUDE (age) WITH (fillfactor = 70)",
+                "contract: ALTER TABLE public.users ADD CONSTRAINT users_email_age_key UNIQUE USING INDEX \
+                 users_email_age_key DEFERRABLE INITIALLY DEFERRED",
+            ]
+        );
+        assert_eq!(plan.statements[0].facts.locks[0].mode, LockMode::AccessExclusive);
+    }
+
+    #[test]
+    fn a_given_index_takes_the_constraints_name() {
+        let plan = plan(&catalog(SCHEMA), "ALTER TABLE users ADD CONSTRAINT by_age UNIQUE USING INDEX ready");
+        assert_eq!(
+            show(&plan),
+            "validate: ALTER TABLE public.users ADD CONSTRAINT by_age UNIQUE USING INDEX ready\n"
+        );
+    }
+
+    #[test]
+    fn over_partitions_each_leaf_has_its_own() {
+        let shown = show(&plan(&catalog(SCHEMA), "ALTER TABLE p ADD CONSTRAINT u UNIQUE (id, k)"));
+        let steps: Vec<&str> = shown.lines().skip(1).collect();
+        assert_eq!(
+            steps,
+            [
+                "contract: ALTER TABLE ONLY public.p ADD CONSTRAINT u UNIQUE (id, k)",
+                "contract, alone: CREATE UNIQUE INDEX CONCURRENTLY p1_id_k_key ON public.p1 USING btree (id, k)",
+                "contract: ALTER TABLE public.p1 ADD CONSTRAINT p1_id_k_key UNIQUE USING INDEX p1_id_k_key",
+                "contract: ALTER INDEX public.u ATTACH PARTITION public.p1_id_k_key",
+            ]
+        );
+    }
+
+    #[test]
+    fn partitions_are_locked_harder_from_18_on() {
+        for (major, mode) in [(17, LockMode::Share), (18, LockMode::AccessExclusive)] {
+            let facts = facts(&catalog_on(major, SCHEMA), "ALTER TABLE p ADD UNIQUE (id)");
+            assert_eq!(facts[0].locks[1].mode, mode, "{major}");
+        }
+    }
+
+    #[test]
+    fn certain_failures() {
+        for (sql, word) in [
+            ("ALTER TABLE users ADD UNIQUE (nothing)", "42703"),
+            ("ALTER TABLE users ADD CONSTRAINT ready UNIQUE (email)", "42P07"),
+            ("ALTER TABLE p ADD UNIQUE (k)", "0A000"),
+            ("ALTER TABLE users ADD CONSTRAINT x UNIQUE USING INDEX users_pkey", "55000"),
+        ] {
+            let (code, said) = refused(&catalog(SCHEMA), sql);
+            assert!(code == Code::WillFail && said.contains(word), "{sql}: {said}");
+        }
+        let (_, said) =
+            refused(&catalog_on(14, SCHEMA), "ALTER TABLE users ADD UNIQUE NULLS NOT DISTINCT (age)");
+        assert!(said.contains("42601"), "{said}");
+    }
+}

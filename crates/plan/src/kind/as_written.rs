@@ -104,3 +104,19 @@ fn gone(effect: &Effect) -> Option<Effect> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::kind::shared::proving::{catalog, plan};
+    use crate::kind::shared::testing::show;
+    use crate::plan::{Phase, Undo};
+
+    #[test]
+    fn runs_in_expand_and_what_it_made_goes_again() {
+        let plan =
+            plan(&catalog("CREATE TABLE t (id int)"), "CREATE VIEW v AS SELECT id FROM t; CREATE SCHEMA s");
+        assert_eq!(show(&plan), "expand: CREATE VIEW v AS SELECT id FROM t\nexpand: CREATE SCHEMA s\n");
+        assert!(plan.steps.iter().all(|step| step.phase == Phase::Expand));
+        assert!(matches!(&plan.steps[0].undo, Undo::Steps { steps, loses: None } if steps.len() == 1));
+    }
+}

@@ -309,3 +309,137 @@ fn other(name: &Name, why: &str) -> Refusal {
         "choose another name, or drop what is there first",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Source;
+    use crate::diagnostic::Code;
+    use crate::effect::Effect;
+    use crate::kind::shared::proving::{catalog, facts, plan};
+    use crate::kind::shared::testing::{refused, show};
+    use crate::pg::lock::LockMode;
+    use crate::policy::Policy;
+
+    const USERS: &str = "CREATE TABLE users (id bigint PRIMARY KEY, email text NOT NULL, age int)";
+    const EVENTS: &str = "CREATE TABLE p (id int, k int, c text) PARTITION BY RANGE (id);
+        CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);
+        CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (10) TO (20) PARTITION BY LIST (k);
+        CREATE TABLE p21 PARTITION OF p2 DEFAULT";
+
+    #[test]
+    fn built_beside_writes() {
+        let plan =
+            plan(&catalog(USERS), "CREATE INDEX ON users USING btree (age DESC, lower(email)) WHERE age > 1");
+        assert_eq!(
+            show(&plan),
+            "expand, alone: CREATE INDEX CONCURRENTLY users_age_lower_idx ON public.users USING btree (age DESC, \
+             lower(email)) WHERE age > 1\n"
+        );
+        assert_eq!(plan.steps[0].locks[0].mode, LockMode::ShareUpdateExclusive);
+        assert_eq!(plan.statements[0].facts.locks[0].mode, LockMode::Share);
+    }
+
+    #[test]
+    fn unique_is_proven_and_waits_for_contract() {
+        let plan =
+            plan(&catalog(USERS), "CREATE UNIQUE INDEX u ON users (email, lower(email)) WHERE age > 1");
+        assert_eq!(
+            show(&plan),
+            "validate, proof: SELECT (email)::text, (lower(email))::text, count(*)::text AS rows FROM ONLY public.users \
+             WHERE (age > 1) AND email IS NOT NULL AND lower(email) IS NOT NULL GROUP BY email, lower(email) \
+             HAVING count(*) > 1 LIMIT 5\n\
+             contract, alone: CREATE UNIQUE INDEX CONCURRENTLY u ON public.users (email, lower(email)) WHERE age > 1\n"
+        );
+    }
+
+    #[test]
+    fn unique_over_a_new_column_that_old_code_leaves_null_comes_before_contract() {
+        let sql = "ALTER TABLE users ADD COLUMN handle text; CREATE UNIQUE INDEX ON users (handle)";
+        let shown = show(&plan(&catalog(USERS), sql));
+        assert!(
+            shown.contains("validate, alone: CREATE UNIQUE INDEX CONCURRENTLY users_handle_idx"),
+            "{shown}"
+        );
+        let nulls = "ALTER TABLE users ADD COLUMN handle text; CREATE UNIQUE INDEX ON users (handle) NULLS NOT DISTINCT";
+        let shown = show(&plan(&catalog(USERS), nulls));
+        assert!(
+            shown.contains("contract, alone: CREATE UNIQUE INDEX CONCURRENTLY users_handle_idx"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn a_tree_is_built_leaf_by_leaf_and_attached_upwards() {
+        let plan = plan(&catalog(EVENTS), "CREATE INDEX ON p (k)");
+        assert_eq!(
+            show(&plan),
+            "expand: CREATE INDEX p_k_idx ON ONLY public.p (k)\n\
+             expand, alone: CREATE INDEX CONCURRENTLY p1_k_idx ON public.p1 (k)\n\
+             expand: CREATE INDEX p2_k_idx ON ONLY public.p2 (k)\n\
+             expand, alone: CREATE INDEX CONCURRENTLY p21_k_idx ON public.p21 (k)\n\
+             expand: ALTER INDEX public.p2_k_idx ATTACH PARTITION public.p21_k_idx\n\
+             expand: ALTER INDEX public.p_k_idx ATTACH PARTITION public.p2_k_idx\n\
+             expand: ALTER INDEX public.p_k_idx ATTACH PARTITION public.p1_k_idx\n"
+        );
+        assert_eq!(plan.statements[0].facts.locks.len(), 4);
+    }
+
+    #[test]
+    fn an_equal_index_of_a_partition_is_taken_and_made_again_by_undo() {
+        let schema = format!("{EVENTS}; CREATE INDEX mine ON p1 USING btree (K)");
+        let plan = plan(&catalog(&schema), "CREATE INDEX ON p (k)");
+        let shown = show(&plan);
+        assert!(!shown.contains("p1_k_idx") && shown.contains("ATTACH PARTITION public.mine"), "{shown}");
+        let doubtful = format!("{EVENTS}; CREATE INDEX mine ON p1 (k DESC)");
+        assert_eq!(refused(&catalog(&doubtful), "CREATE INDEX ON p (k)").0, Code::NotYet);
+    }
+
+    #[test]
+    fn if_not_exists_looks_at_what_exists() {
+        let schema = format!("{USERS}; CREATE INDEX i ON users (age)");
+        let mut known = catalog(&schema);
+        assert_eq!(show(&plan(&known, "CREATE INDEX IF NOT EXISTS i ON users USING BTREE (age)")), "");
+        let (code, said) = refused(&known, "CREATE INDEX IF NOT EXISTS i ON users (email)");
+        assert!(code == Code::WillFail && said.contains("another definition"), "{said}");
+        for relation in known.relations.values_mut() {
+            for index in &mut relation.indexes {
+                index.valid = false;
+            }
+        }
+        // An INVALID leftover is worth nothing: undo does not bring it back.
+        let source = Source { name: "0001", text: "CREATE INDEX IF NOT EXISTS i ON users (age)" };
+        let healed = crate::plan(source, &known, &known, &Policy::default()).expect("it is planned");
+        assert_eq!(
+            show(&healed),
+            "expand, alone: DROP INDEX CONCURRENTLY IF EXISTS public.i\n\
+             expand, alone: CREATE INDEX CONCURRENTLY i ON public.users (age)\n"
+        );
+    }
+
+    #[test]
+    fn certain_failures() {
+        for (sql, sqlstate) in [
+            ("CREATE INDEX ON users (nothing)", "42703"),
+            ("CREATE INDEX users_pkey ON users (age)", "42P07"),
+            ("CREATE INDEX CONCURRENTLY ON p (k)", "0A000"),
+            ("CREATE UNIQUE INDEX ON p (k)", "0A000"),
+        ] {
+            let known = catalog(&format!("{USERS}; {EVENTS}"));
+            let (code, said) = refused(&known, sql);
+            assert!(code == Code::WillFail && said.contains(sqlstate), "{sql}: {said}");
+        }
+    }
+
+    #[test]
+    fn facts_say_what_fails() {
+        let fails = &facts(&catalog(EVENTS), "CREATE UNIQUE INDEX ON p (k)")[0].fails;
+        assert_eq!(fails.as_ref().map(|fails| fails.sqlstate.as_str()), Some("0A000"));
+    }
+
+    #[test]
+    fn on_only_the_parent_it_stays_invalid() {
+        let plan = plan(&catalog(EVENTS), "CREATE INDEX i ON ONLY p (k)");
+        assert_eq!(show(&plan), "expand: CREATE INDEX i ON ONLY public.p (k)\n");
+        assert!(matches!(&plan.steps[0].provides[0], Effect::Index { index, .. } if !index.valid));
+    }
+}

@@ -441,3 +441,121 @@ impl DropColumn {
         all.filter(|d| d.automatic == automatic && d.column.as_ref() == Some(&self.column)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::{Dependent, DependentKind};
+    use crate::diagnostic::Code;
+    use crate::kind::shared::proving::{catalog, plan};
+    use crate::kind::shared::testing::{refused, show};
+    use crate::plan::{Action, Phase, Undo};
+    use crate::sql::ident::{Ident, Name};
+
+    const SCHEMA: &str =
+        "CREATE TABLE users (id bigint PRIMARY KEY, email text NOT NULL, age int DEFAULT 18 NOT NULL,
+            n serial, CONSTRAINT sane CHECK (age > 0), UNIQUE (email, age));
+        CREATE INDEX users_age ON users (age, email);
+        CREATE TABLE posts (id int PRIMARY KEY, author bigint REFERENCES users);
+        CREATE TABLE log (line text);
+        CREATE TABLE p (id int PRIMARY KEY, c text) PARTITION BY RANGE (id);
+        CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10)";
+
+    #[test]
+    fn archived_proven_dropped() {
+        let plan = plan(&catalog(SCHEMA), "ALTER TABLE users DROP COLUMN email");
+        let phases: Vec<Phase> = plan.steps.iter().map(|step| step.phase).collect();
+        assert_eq!(phases[0], Phase::Expand, "it is relaxed first");
+        assert!(phases[1..].iter().all(|phase| *phase == Phase::Contract));
+        let shown = show(&plan);
+        let last: Vec<&str> = shown.lines().rev().take(3).collect();
+        assert_eq!(last[0], "contract: ALTER TABLE public.users DROP COLUMN email");
+        assert!(
+            last[1].starts_with("contract: DROP FUNCTION IF EXISTS concertina.archive_users_email_"),
+            "{shown}"
+        );
+        assert!(matches!(&plan.steps[2].action, Action::Backfill(_)));
+        assert!(matches!(&plan.steps[3].action, Action::Proof { .. }));
+        assert!(plan.steps.last().is_some_and(|step| step.destroys));
+        assert!(plan.notices.iter().any(|notice| notice.code == Code::UndoLoses));
+    }
+
+    #[test]
+    fn with_a_default_nothing_is_relaxed_and_everything_comes_back() {
+        let plan = plan(&catalog(SCHEMA), "ALTER TABLE users DROP COLUMN age");
+        assert!(plan.steps.iter().all(|step| step.phase == Phase::Contract));
+        let Some(Undo::Steps { steps, .. }) = plan.steps.last().map(|step| &step.undo) else {
+            panic!("no undo")
+        };
+        let titles: Vec<&str> = steps.iter().map(|step| step.title.as_str()).collect();
+        assert_eq!(
+            titles,
+            [
+                "Add column age to public.users again",
+                "Bring back column age of public.users",
+                "Give new rows of public.users the default of column age",
+                "Reject new NULLs in column age of public.users",
+                "Check that no row of public.users has a NULL in column age",
+                "Make column age of public.users NOT NULL",
+                "Add CHECK sane to public.users, not yet valid",
+                "Validate CHECK sane of public.users",
+                "Build unique index users_email_age_key on public.users",
+                "Make index users_email_age_key of public.users a unique constraint again",
+            ]
+        );
+        assert!(
+            show(&plan).contains("contract, alone: DROP INDEX CONCURRENTLY IF EXISTS public.users_age\n")
+        );
+    }
+
+    #[test]
+    fn archives_of_two_migrations_do_not_meet() {
+        let archive = |name| {
+            let known = catalog(SCHEMA);
+            let source = crate::Source { name, text: "ALTER TABLE users DROP COLUMN email" };
+            let plan =
+                crate::plan(source, &known, &known, &crate::policy::Policy::default()).expect("planned");
+            let Action::Transaction { sql } = &plan.steps[1].action else { panic!("{:?}", plan.steps[1]) };
+            sql[0].clone()
+        };
+        assert_ne!(archive("0001_a"), archive("0002_b"));
+    }
+
+    #[test]
+    fn irreversible_keeps_nothing() {
+        let sql = "-- concertina: irreversible reason: nobody read it\nALTER TABLE log DROP COLUMN line";
+        let plan = plan(&catalog(SCHEMA), sql);
+        assert_eq!(show(&plan), "contract: ALTER TABLE public.log DROP COLUMN line\n");
+        assert!(matches!(&plan.steps[0].undo, Undo::Impossible { why } if why == "nobody read it"));
+    }
+
+    #[test]
+    fn what_is_refused() {
+        let mut known = catalog(SCHEMA);
+        let users = known.relations.get_mut(&Name::new("public", "users")).expect("users");
+        users.dependents.push(Dependent {
+            column: Some(Ident::new("email")),
+            kind: DependentKind::View,
+            description: "view grown_ups".to_owned(),
+            automatic: false,
+        });
+        for (sql, code, word) in [
+            ("ALTER TABLE users DROP COLUMN email CASCADE", Code::HasDependents, "view grown_ups"),
+            ("ALTER TABLE users DROP COLUMN id", Code::NotYet, "posts_author_fkey"),
+            ("ALTER TABLE posts DROP COLUMN id", Code::NotYet, "primary key"),
+            ("ALTER TABLE users DROP COLUMN n", Code::NotYet, "sequence"),
+            ("ALTER TABLE log DROP COLUMN line", Code::NoRowKey, "irreversible"),
+            ("ALTER TABLE p DROP COLUMN id", Code::WillFail, "42P16"),
+            ("ALTER TABLE p1 DROP COLUMN c", Code::WillFail, "42P16"),
+            ("ALTER TABLE users DROP COLUMN nothing", Code::WillFail, "42703"),
+        ] {
+            let (found, said) = refused(&known, sql);
+            assert!(found == code && said.contains(word), "{sql}: {found} {said}");
+        }
+    }
+
+    #[test]
+    fn partitions_share_one_archive() {
+        let plan = plan(&catalog(SCHEMA), "ALTER TABLE p DROP COLUMN c");
+        assert!(plan.steps[0].locks.len() == 2 && plan.steps.len() == 4, "{}", show(&plan));
+    }
+}

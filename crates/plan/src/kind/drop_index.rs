@@ -218,3 +218,58 @@ fn relying_foreign_key<'a>(
             && !table.indexes.iter().any(|other| other.name != index.name && serves(other, columns))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnostic::Code;
+    use crate::kind::shared::proving::{catalog, plan};
+    use crate::kind::shared::testing::{refused, show};
+    use crate::plan::{Action, Undo};
+
+    const SCHEMA: &str = "CREATE TABLE users (id bigint PRIMARY KEY, email text NOT NULL);
+        CREATE UNIQUE INDEX \"By Mail\" ON users (lower(email)) WHERE id > 3;
+        CREATE UNIQUE INDEX plain_mail ON users (email);
+        CREATE TABLE posts (author text REFERENCES users (email));
+        CREATE TABLE p (id int, k int) PARTITION BY RANGE (id);
+        CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);
+        CREATE INDEX p_k ON p (k)";
+
+    #[test]
+    fn waits_for_contract_and_comes_back() {
+        let plan = plan(&catalog(SCHEMA), "DROP INDEX \"By Mail\"");
+        assert_eq!(show(&plan), "contract, alone: DROP INDEX CONCURRENTLY IF EXISTS public.\"By Mail\"\n");
+        let Undo::Steps { steps, loses: Some(_) } = &plan.steps[0].undo else {
+            panic!("{:?}", plan.steps[0].undo)
+        };
+        let Action::Alone { sql, .. } = &steps[0].action else { panic!("{:?}", steps[0].action) };
+        assert_eq!(
+            sql,
+            "CREATE UNIQUE INDEX CONCURRENTLY \"By Mail\" ON public.users (lower(email)) WHERE id > 3"
+        );
+        assert!(plan.notices.iter().any(|notice| notice.code == Code::Breaks));
+    }
+
+    #[test]
+    fn of_a_partitioned_table_it_locks_the_tree() {
+        let plan = plan(&catalog(SCHEMA), "DROP INDEX p_k");
+        assert_eq!(show(&plan), "contract: DROP INDEX IF EXISTS public.p_k\n");
+        assert_eq!(plan.steps[0].locks.len(), 4);
+        assert_eq!(plan.statements[0].facts.locks, plan.steps[0].locks);
+    }
+
+    #[test]
+    fn what_cannot_be_dropped() {
+        for (sql, code, word) in [
+            ("DROP INDEX users_pkey", Code::WillFail, "2BP01"),
+            ("DROP INDEX p1_k_idx", Code::WillFail, "2BP01"),
+            ("DROP INDEX plain_mail", Code::WillFail, "posts_author_fkey"),
+            ("DROP INDEX plain_mail CASCADE", Code::HasDependents, "CASCADE"),
+            ("DROP INDEX nothing", Code::WillFail, "42704"),
+            ("DROP INDEX CONCURRENTLY p_k", Code::WillFail, "0A000"),
+        ] {
+            let (found, said) = refused(&catalog(SCHEMA), sql);
+            assert!(found == code && said.contains(word), "{sql}: {said}");
+        }
+        assert_eq!(show(&plan(&catalog(SCHEMA), "DROP INDEX IF EXISTS nothing")), "");
+    }
+}
