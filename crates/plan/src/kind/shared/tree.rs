@@ -1,6 +1,6 @@
 //! Claims over a table and its partitions.
 
-use crate::catalog::{Catalog, Relation};
+use crate::catalog::Catalog;
 use crate::pg::lock::LockMode;
 use crate::plan::{LockClaim, Work, WorkKind};
 use crate::sql::ident::Name;
@@ -31,9 +31,4 @@ pub(crate) fn work(catalog: &Catalog, table: &Name, what: WorkKind) -> Vec<Work>
         .filter(|leaf| !leaf.new_here)
         .map(|leaf| Work { relation: leaf.name.clone(), what })
         .collect()
-}
-
-/// Whether it is one table with its own rows: no partitions, no children.
-pub(crate) fn plain(relation: &Relation) -> bool {
-    relation.kind == crate::catalog::RelationKind::Table && !relation.inherits
 }
