@@ -164,6 +164,7 @@ pub struct Step {
 }
 
 /// What to execute, and so how.
+#[expect(clippy::large_enum_variant, reason = "there are few of them, and a box would only stand in the way")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "type")]
 pub enum Action {
