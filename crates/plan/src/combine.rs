@@ -12,6 +12,7 @@
 use crate::change::{Change, Statement};
 use crate::kind::add_column::{AddColumn, Derived};
 use crate::kind::update_table::UpdateTable;
+use crate::sql::directive::Directives;
 use crate::sql::expr::{Expr, NullWhen};
 use crate::sql::ident::{Ident, Name};
 
@@ -53,16 +54,20 @@ fn absorb(statements: &mut [Statement], (at, place): (usize, usize), add: &mut A
     }
     let filled = statements[at].directives.fill_for(&add.column).is_some();
     let mut any = false;
-    for statement in &mut statements[at + 1..] {
+    for next in at + 1..statements.len() {
+        let (before, after) = statements.split_at_mut(next + 1);
+        let Some(statement) = before.last_mut() else { break };
         // A directive belongs to its statement, and would lose it.
-        let free = statement.directives == crate::sql::directive::Directives::default();
+        let free = statement.directives == Directives::default();
         let Ok(changes) = &mut statement.changes else { break };
         let mut kept = Vec::with_capacity(changes.len());
         for change in changes.drain(..) {
             let joins = free
                 && !between.closed
                 && match &change {
-                    Change::UpdateTable(update) => !filled && between.derives(update, add),
+                    Change::UpdateTable(update) => {
+                        !filled && between.derives(update, add) && !sources_change(update, after)
+                    }
                     Change::SetNotNull(set) => {
                         (&set.table, &set.column) == (&add.table, &add.column) && has_value(add)
                     }
@@ -86,6 +91,19 @@ fn absorb(statements: &mut [Statement], (at, place): (usize, usize), add: &mut A
         }
     }
     any
+}
+
+/// A later UPDATE writes what this one reads. It would fire the trigger that keeps the column in step, and the file says that
+/// the column keeps what it had.
+fn sources_change(update: &UpdateTable, after: &[Statement]) -> bool {
+    after.iter().filter_map(|statement| statement.changes.as_ref().ok()).flatten().any(
+        |change| match change {
+            Change::UpdateTable(later) if later.table == update.table => {
+                later.set.iter().any(|(target, _)| expressions(update).any(|expr| expr.uses(target)))
+            }
+            _ => false,
+        },
+    )
 }
 
 /// What stands between an ADD COLUMN and a later statement.
@@ -229,6 +247,14 @@ mod tests {
         ] {
             assert!(!derives(&format!("{add}; {between}; {update}")), "{between}");
         }
+    }
+
+    #[test]
+    fn what_is_written_later_is_not_a_source() {
+        let sql =
+            "ALTER TABLE users ADD x text; UPDATE users SET x = name; UPDATE users SET name = upper(name)";
+        assert!(!derives(sql));
+        assert_eq!(steps(&users(), sql).matches("row set").count(), 2);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::ddl;
 use crate::effect::Effect;
 use crate::kind::shared::{tighten, tree};
 use crate::pg::lock::LockMode;
-use crate::plan::{Action, Need, Phase, Probe, Step, WorkKind};
+use crate::plan::{Action, Need, Phase, Probe, Step, Undo, WorkKind};
 use crate::sql::ident::{Ident, Name};
 use crate::sql::names::Namer;
 
@@ -42,7 +42,7 @@ pub(crate) fn restore(catalog: &Catalog, table: &Relation, column: &Ident) -> Ve
     steps.extend(self::steps(catalog, &table.name, column, Phase::Expand));
     for step in &mut steps {
         step.phase = Phase::Expand;
-        step.undo = crate::plan::Undo::Nothing;
+        step.undo = Undo::Nothing;
     }
     steps
 }
@@ -204,7 +204,7 @@ fn set(catalog: &Catalog, table: &Name, column: &Ident, phase: Phase, check: Opt
     let step = Step::transaction(phase, format!("Make column {column} of {table} NOT NULL"), why, sql)
         .locks(locks)
         .probe(Probe::NotNull { table: table.clone(), column: column.clone(), not_null: true })
-        .undone_by(vec![undo])
+        .undo(Undo::Steps { steps: vec![undo], loses: own_markings(catalog, table, column) })
         .requires(Need::Column(table.clone(), column.clone()))
         .provides(effect(catalog, table, column));
     match check {
@@ -213,6 +213,16 @@ fn set(catalog: &Catalog, table: &Name, column: &Ident, phase: Phase, check: Opt
         }
         None => step,
     }
+}
+
+/// Partitions that are NOT NULL by themselves: DROP NOT NULL on the partitioned table takes it from them too.
+fn own_markings(catalog: &Catalog, table: &Name, column: &Ident) -> Option<String> {
+    let marked = catalog.tree(table).into_iter().filter(|relation| {
+        relation.name != *table && relation.column(column).is_some_and(|column| column.not_null.is_some())
+    });
+    let names: Vec<String> = marked.map(|relation| relation.name.to_string()).collect();
+    (!names.is_empty())
+        .then(|| format!("NOT NULL on column {column} of {}, which were marked before", names.join(", ")))
 }
 
 fn drop_constraint(catalog: &Catalog, table: &Name, name: &Ident) -> Step {
