@@ -7,11 +7,12 @@ use pg_query::protobuf::{ColumnDef, ConstrType, Constraint};
 
 use crate::catalog::{Generated, Identity};
 use crate::change::Change;
+use crate::diagnostic::Code;
 use crate::kind::add_column::AddColumn;
 use crate::sql::analyse::{self, Scope};
 use crate::sql::expr::Expr;
 use crate::sql::ident::{Ident, Name};
-use crate::sql::lower::{Lower, constraint};
+use crate::sql::lower::{Lower, Run, constraint};
 use crate::sql::tokens::Kind;
 use crate::sql::{ast, types};
 use crate::{catalog::Relation, sql::lower::Lowered};
@@ -163,6 +164,17 @@ pub(crate) fn add(
     let definition = definition(lower, def, at.end, &scope);
     if if_not_exists && table.column(&definition.name).is_some() {
         return Ok(Vec::new());
+    }
+    if let (Some(Some(given)), true) =
+        (&definition.not_null, lower.catalog.server.version.not_null_not_valid())
+    {
+        return Err(lower.refuse(
+            "add_column",
+            Code::NotYet,
+            format!("the name {given} of a NOT NULL constraint would be lost: PostgreSQL 18 keeps it, and the online form chooses its own"),
+            "leave the name out",
+            Run::on(lower.catalog, table).unknown("add_column"),
+        ));
     }
     let constraints = definition.constraints.clone();
     let name = definition.name.clone();
