@@ -17,6 +17,7 @@ use crate::sql::ident::{Ident, Name};
 use crate::sql::lower::alter_table::{changed, is_cascade};
 use crate::sql::lower::{Lower, Lowered, Refused, Run, kinds, tree};
 use crate::sql::similar::did_you_mean;
+use crate::sql::tokens::Kind;
 use crate::sql::types;
 
 /// Lowers one.
@@ -250,6 +251,7 @@ fn refused(
 ) -> Refused {
     use AlterTableType as At;
     let on = &table.name;
+    let words = kinds::words(kind);
     let run = Run::on(lower.catalog, table);
     let rewrite = |run: Run| {
         let work =
@@ -289,7 +291,7 @@ fn refused(
         ),
         At::AtSetLogged | At::AtSetUnLogged | At::AtSetTableSpace | At::AtSetAccessMethod => (
             Code::NoOnlineForm,
-            format!("it copies {on} and its indexes under ACCESS EXCLUSIVE"),
+            format!("{words} copies {on} and its indexes under ACCESS EXCLUSIVE"),
             "make a new table, or use an extension that repacks beside running writes",
             rewrite(run),
         ),
@@ -328,7 +330,7 @@ fn refused(
         | At::AtDisableTrigUser => (
             Code::NotYet,
             format!(
-                "it takes SHARE ROW EXCLUSIVE on {on}, behind which writes queue, and other triggers fire for running code's writes from then on"
+                "{words} takes SHARE ROW EXCLUSIVE on {on}, behind which writes queue, and other triggers fire for running code's writes from then on"
             ),
             "allow it, if running code can take it",
             Run::locking(lower.catalog, table, LockMode::ShareRowExclusive).unknown(kind),
@@ -336,7 +338,7 @@ fn refused(
         At::AtEnableRule | At::AtEnableAlwaysRule | At::AtEnableReplicaRule | At::AtDisableRule => (
             Code::NotYet,
             format!(
-                "it takes ACCESS EXCLUSIVE on {on} for a moment, and running code's statements are rewritten otherwise from then on"
+                "{words} takes ACCESS EXCLUSIVE on {on} for a moment, and running code's statements are rewritten otherwise from then on"
             ),
             "allow it, if running code can take it",
             run,
@@ -357,7 +359,7 @@ fn refused(
             (
                 Code::NotYet,
                 format!(
-                    "it takes ACCESS EXCLUSIVE on {on} for a moment, and running code sees and writes other rows from then on"
+                    "{words} takes ACCESS EXCLUSIVE on {on} for a moment, and running code sees and writes other rows from then on"
                 ),
                 "allow it once you know what running code sees under the policies",
                 run,
@@ -365,7 +367,7 @@ fn refused(
         }
         At::AtAddInherit | At::AtDropInherit | At::AtAddOf | At::AtDropOf => (
             Code::NotYet,
-            format!("it changes what queries of the parent see of {on}, and takes ACCESS EXCLUSIVE on it"),
+            format!("{words} changes what queries of the parent see of {on}, and takes ACCESS EXCLUSIVE on it"),
             "use declarative partitioning, or allow it",
             run.unknown(kind),
         ),
@@ -428,7 +430,9 @@ fn new_type(
 ) -> Vec<Effect> {
     let Some(name) = &def.type_name else { return Vec::new() };
     let start = lower.tokens.at(ast::byte(name.location));
-    let written = lower.tokens.slice(start, lower.tokens.after_name(start));
+    let end = lower.tokens.element_end(start, lower.statement.tokens.end);
+    let clause = lower.tokens.find(start, end, |kind| matches!(kind, Kind::Using | Kind::Collate));
+    let written = lower.tokens.slice(start, clause.unwrap_or(end));
     let text = types::text(name, written, lower.catalog);
     let mut effects = Vec::new();
     for relation in tree(lower.catalog, table, LockMode::AccessExclusive) {

@@ -63,6 +63,11 @@ macro_rules! of_object {
     };
 }
 
+/// A kind's name as SQL writes it: `SET LOGGED`.
+pub(crate) fn words(kind: &str) -> String {
+    kind.replace('_', " ").to_uppercase()
+}
+
 /// CREATE, for what is defined by a list of options.
 pub(crate) fn create(object: ObjectType) -> &'static str {
     of_object!("create", object)

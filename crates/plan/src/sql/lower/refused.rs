@@ -11,7 +11,8 @@ use crate::effect::Effect;
 use crate::pg::lock::LockMode;
 use crate::plan::{LockClaim, Work, WorkKind};
 use crate::sql::ast;
-use crate::sql::lower::{Lower, Refused, Run, index, kinds, refused_session, tree, trigger};
+use crate::sql::ident::Ident;
+use crate::sql::lower::{Lower, Refused, Run, index, kinds, refused_session, tree, trigger, written};
 
 /// Whatever no other module lowers.
 pub(crate) fn statement(lower: &Lower, node: &NodeEnum) -> Refused {
@@ -357,12 +358,14 @@ fn objects(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
         ),
         NodeEnum::AlterDomainStmt(alter) => {
             let kind = "alter_domain";
+            let (schema, name) = ast::qualified(&alter.type_name);
+            let domain = written(schema.as_ref(), &name);
             let checks = matches!(alter.subtype.as_str(), "C" | "O" | "V");
             if checks {
                 lower.refuse(
                     kind,
                     Code::NoOnlineForm,
-                    "a new or validated constraint of a domain scans every table that uses it, under SHARE on each: writes wait",
+                    format!("a new or validated constraint of domain {domain} scans every table that uses it, under SHARE on each: writes wait"),
                     "put the constraint on the tables, by ADD CHECK",
                     Run::default().unknown(kind),
                 )
@@ -370,7 +373,7 @@ fn objects(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
                 lower.refuse(
                     kind,
                     Code::NotYet,
-                    "a change of a domain holds for every column that uses it at once",
+                    format!("a change of domain {domain} holds for every column that uses it at once"),
                     "allow it if all users of the domain can take it",
                     Run::default(),
                 )
@@ -389,7 +392,7 @@ fn objects(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
         NodeEnum::RuleStmt(rule) => on_table(
             lower,
             "create_rule",
-            rule.relation.as_ref(),
+            (&rule.rulename, rule.relation.as_ref()),
             LockMode::AccessExclusive,
             "CREATE RULE takes ACCESS EXCLUSIVE for a moment and rewrites every statement on the table from then on",
             "use a trigger on a table of its own, or allow it",
@@ -397,7 +400,7 @@ fn objects(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
         NodeEnum::CreateTrigStmt(trigger) => on_table_with(
             lower,
             "create_trigger",
-            trigger.relation.as_ref(),
+            (&trigger.trigname, trigger.relation.as_ref()),
             LockMode::ShareRowExclusive,
             |table| trigger::effects(lower, table, trigger),
             "CREATE TRIGGER takes SHARE ROW EXCLUSIVE, behind which writes queue, and running code's writes fire it from then on; checking what it does to them is not built yet",
@@ -406,7 +409,7 @@ fn objects(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
         NodeEnum::CreatePolicyStmt(policy) => on_table(
             lower,
             "create_policy",
-            policy.table.as_ref(),
+            (&policy.policy_name, policy.table.as_ref()),
             LockMode::AccessExclusive,
             "CREATE POLICY takes ACCESS EXCLUSIVE for a moment, and where row security is on, running code sees and writes other rows from then on",
             "allow it once you know what running code sees under it",
@@ -414,7 +417,7 @@ fn objects(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
         NodeEnum::AlterPolicyStmt(policy) => on_table(
             lower,
             "alter_policy",
-            policy.table.as_ref(),
+            (&policy.policy_name, policy.table.as_ref()),
             LockMode::AccessExclusive,
             "ALTER POLICY takes ACCESS EXCLUSIVE for a moment, and running code sees and writes other rows from then on",
             "allow it once you know what running code sees under it",
@@ -433,18 +436,18 @@ fn objects(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
 fn on_table(
     lower: &Lower,
     kind: &'static str,
-    var: Option<&RangeVar>,
+    (own, var): (&str, Option<&RangeVar>),
     mode: LockMode,
     reason: &str,
     way_out: &str,
 ) -> Refused {
-    on_table_with(lower, kind, var, mode, |_| Vec::new(), reason, way_out)
+    on_table_with(lower, kind, (own, var), mode, |_| Vec::new(), reason, way_out)
 }
 
 fn on_table_with(
     lower: &Lower,
     kind: &'static str,
-    var: Option<&RangeVar>,
+    (own, var): (&str, Option<&RangeVar>),
     mode: LockMode,
     effects: impl FnOnce(&Relation) -> Vec<Effect>,
     reason: &str,
@@ -455,7 +458,9 @@ fn on_table_with(
         Err(missing) => return missing,
     };
     let run = Run { effects: effects(table), ..Run::locking(lower.catalog, table, mode) };
-    lower.refuse(kind, Code::NotYet, format!("on {}: {reason}", table.name), way_out, run)
+    let what = kind.split_once('_').map_or(kind, |(_, what)| what);
+    let reason = format!("{what} {} on {}: {reason}", Ident::from(own), table.name);
+    lower.refuse(kind, Code::NotYet, reason, way_out, run)
 }
 
 /// The kind of an ALTER TABLE that fails before its subcommands are looked at.
@@ -472,8 +477,10 @@ pub(crate) fn alter_kind(alter: &AlterTableStmt) -> &'static str {
 pub(crate) fn alter_other(lower: &Lower, alter: &AlterTableStmt) -> Refused {
     let kind = kinds::alter(alter.objtype());
     let mut run = Run::default();
+    let mut called = String::new();
     if let Some(var) = &alter.relation {
         let (schema, name) = ast::table_name(var);
+        called = format!(" {}", written(schema.as_ref(), &name));
         if let Some(relation) = lower.catalog.resolve(schema.as_ref(), &name) {
             run = Run::on(lower.catalog, relation).unknown(kind);
         }
@@ -481,7 +488,7 @@ pub(crate) fn alter_other(lower: &Lower, alter: &AlterTableStmt) -> Refused {
     lower.refuse(
         kind,
         Code::NotYet,
-        "ALTER of an index, view, sequence, foreign table or composite type by subcommands is not planned yet; it takes ACCESS EXCLUSIVE on the object, most of them for a moment",
+        format!("{}{called}: such changes are not planned yet; they take ACCESS EXCLUSIVE on the object, most of them for a moment", kinds::words(kind)),
         "make the object anew beside the old one, or allow it",
         run,
     )

@@ -67,6 +67,15 @@ fn refused(lower: &Lower, drop: &DropStmt, kind: &'static str, run: Run) -> Refu
             "drop it when no running code uses it any more, and allow it",
         ),
     };
+    let names: Vec<String> = drop
+        .objects
+        .iter()
+        .map(|object| {
+            let (schema, name) = ast::object_name(Some(object));
+            written(schema.as_ref(), &name)
+        })
+        .collect();
+    let reason = format!("{} {}: {reason}", kinds::words(kind), names.join(", "));
     lower.refuse(kind, Code::NotYet, reason, way_out, run)
 }
 

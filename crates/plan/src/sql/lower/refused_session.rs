@@ -4,13 +4,13 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::TransactionStmtKind;
 
 use crate::diagnostic::{Code, Refusal};
-use crate::sql::lower::{Lower, Refused, Run};
+use crate::sql::lower::{Lower, Refused, Run, kinds};
 
 /// Transaction, session and cursor commands: not even `allow` helps, since every step of a plan may run in another session.
 pub(super) fn session(node: &NodeEnum) -> Option<Refused> {
     let no = |kind: &'static str, reason: &str, way_out: &str| Refused {
         kind,
-        refusal: Refusal::new(Code::NotSchema, reason, way_out),
+        refusal: Refusal::new(Code::NotSchema, format!("{}: {reason}", kinds::words(kind)), way_out),
         span: None,
         run: None,
     };
@@ -74,7 +74,7 @@ pub(super) fn session(node: &NodeEnum) -> Option<Refused> {
         NodeEnum::ExplainStmt(_) => no("explain", "it changes no schema", "remove it"),
         NodeEnum::CopyStmt(_) => no(
             "copy",
-            "COPY needs a client or a file on the server, and its rows are not known beforehand",
+            "it needs a client or a file on the server, and its rows are not known beforehand",
             "load the data outside the migration",
         ),
         _ => return None,

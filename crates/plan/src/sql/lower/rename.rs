@@ -12,7 +12,7 @@ use crate::plan::LockClaim;
 use crate::sql::ast;
 use crate::sql::ident::{Ident, Name};
 use crate::sql::lower::alter_table::changed;
-use crate::sql::lower::{Lower, Lowered, Refused, Run, index, kinds, tree};
+use crate::sql::lower::{Lower, Lowered, Refused, Run, index, kinds, tree, written};
 
 /// RENAME: no change where IF EXISTS finds nothing, otherwise a refusal.
 pub(crate) fn lower(lower: &Lower, statement: &RenameStmt) -> Lowered {
@@ -53,7 +53,7 @@ pub(crate) fn set_schema(lower: &Lower, alter: &AlterObjectSchemaStmt) -> Lowere
     Err(lower.refuse(
         kind,
         Code::NotYet,
-        "SET SCHEMA moves the object under its users: whoever names it with its schema, or has another search_path, fails from that instant",
+        format!("SET SCHEMA {}: it moves the object under its users: whoever names it with its schema, or has another search_path, fails from that instant", alter.newschema),
         "make it anew in the other schema, and drop the old one when nobody uses it any more",
         run,
     ))
@@ -65,7 +65,7 @@ fn refused(lower: &Lower, statement: &RenameStmt) -> Option<Refused> {
     let old = Ident::from(statement.subname.as_str());
     let Some(var) = &statement.relation else {
         let run = Run { effects: loose(lower, statement, &new), ..Run::default() };
-        return Some(at_once(lower, kind, run));
+        return Some(at_once(lower, statement, run));
     };
     let (schema, name) = ast::table_name(var);
     let Some(table) = lower.catalog.resolve(schema.as_ref(), &name) else {
@@ -75,7 +75,7 @@ fn refused(lower: &Lower, statement: &RenameStmt) -> Option<Refused> {
             let run = Run::default()
                 .effect(Effect::SequenceGone(sequence.name.clone()))
                 .effect(Effect::Sequence(renamed));
-            return Some(at_once(lower, kind, run));
+            return Some(at_once(lower, statement, run));
         }
         return Some(lower.missing_relation(kind, schema.as_ref(), &name, None));
     };
@@ -128,7 +128,7 @@ fn refused(lower: &Lower, statement: &RenameStmt) -> Option<Refused> {
                 let relation = table.name.sibling(old.clone());
                 run.locks.push(LockClaim { relation, mode: LockMode::ShareUpdateExclusive });
             }
-            at_once(lower, kind, run)
+            at_once(lower, statement, run)
         }
         ObjectType::ObjectTrigger => {
             let effects = changed(lower.catalog, &table.name, |table| {
@@ -136,9 +136,9 @@ fn refused(lower: &Lower, statement: &RenameStmt) -> Option<Refused> {
                     trigger.name = new.clone();
                 }
             });
-            at_once(lower, kind, Run { effects, ..run })
+            at_once(lower, statement, Run { effects, ..run })
         }
-        _ => at_once(lower, kind, run),
+        _ => at_once(lower, statement, run),
     })
 }
 
@@ -212,11 +212,25 @@ fn index(lower: &Lower, old: &Name, statement: &RenameStmt) -> Vec<Change> {
     })]
 }
 
-fn at_once(lower: &Lower, kind: &'static str, run: Run) -> Refused {
+fn at_once(lower: &Lower, statement: &RenameStmt, run: Run) -> Refused {
+    let kind = kinds::rename(statement.rename_type());
+    let called = if statement.subname.is_empty() {
+        let (schema, name) = match &statement.relation {
+            Some(var) => ast::table_name(var),
+            None => ast::object_name(statement.object.as_deref()),
+        };
+        written(schema.as_ref(), &name)
+    } else {
+        Ident::from(statement.subname.as_str()).to_string()
+    };
+    let reason = format!(
+        "{} {called}: the name changes for everybody at once: whoever uses the old one fails from that instant",
+        kinds::words(kind)
+    );
     lower.refuse(
         kind,
         Code::NoOnlineForm,
-        "the name changes for everybody at once: whoever uses the old one fails from that instant",
+        reason,
         "make the object anew under the new name, and drop the old one when nobody uses it; or allow it, if no running code uses the name",
         run,
     )
