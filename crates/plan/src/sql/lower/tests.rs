@@ -372,3 +372,23 @@ fn names_are_resolved_as_the_statements_before_leave_them() {
     let refused = refusal("", "-- concertina:allow opaque reason: x\nDO 'x'; ALTER TABLE zz ADD b int");
     assert_eq!(refused.code, Code::SplitFile);
 }
+
+#[test]
+fn deep_expressions_are_lowered_or_refused() {
+    let catalog = catalog("CREATE TABLE t (a text)");
+    for operands in [41, 1_000, 4_000, 5_000, 20_000] {
+        let expr = vec!["a"; operands].join(" || ");
+        let nested = format!("{}a{}", "lower(".repeat(operands), ")".repeat(operands));
+        for sql in [
+            format!("UPDATE t SET a = {expr}"),
+            format!("ALTER TABLE t ADD CHECK ({expr} <> '')"),
+            format!("CREATE VIEW v AS SELECT {expr} AS x FROM t"),
+            format!("UPDATE t SET a = {nested}"),
+        ] {
+            match read(&sql, &catalog, &Policy::default()) {
+                Ok(statements) => assert!(statements[0].changes.is_ok()),
+                Err(errors) => assert!(operands > 41 && errors[0].code == Code::Syntax, "{errors:?}"),
+            }
+        }
+    }
+}
