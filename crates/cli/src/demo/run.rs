@@ -166,24 +166,24 @@ pub(crate) async fn run(
     let watch = Watch { stage, traffic: &traffic, notes: &notes };
 
     notes.begin('.', "clients only");
-    watch.until(async { Ok(sleep(WARM_UP + options.before).await) }).await?;
+    watch.until(quiet(WARM_UP + options.before)).await?;
 
     let began = traffic.elapsed();
     watch.until(migrate.before_deploy(&notes)).await?;
     let mut took = traffic.elapsed() - began;
 
     notes.begin('d', "rolling deploy of the new code");
-    watch.until(async { Ok(clients.deploy(DEPLOY).await) }).await?;
+    watch.until(deploy(&clients)).await?;
 
     let again = traffic.elapsed();
     watch.until(migrate.after_deploy(&notes)).await?;
     took += traffic.elapsed() - again;
 
     notes.begin('.', "clients only");
-    watch.until(async { Ok(sleep(AFTER).await) }).await?;
+    watch.until(quiet(AFTER)).await?;
     let limit = traffic.elapsed() + CATCH_UP_LIMIT;
     while traffic.live().waiting > Duration::from_secs(1) && traffic.elapsed() < limit {
-        watch.until(async { Ok(sleep(TICK).await) }).await?;
+        watch.until(quiet(TICK)).await?;
     }
     let ended = traffic.elapsed();
     let report = traffic.stop().await;
@@ -193,6 +193,16 @@ pub(crate) async fn run(
     let state = shop::inspect(server, database, size).await?;
     let acknowledged = clients.acknowledged();
     Ok(Outcome { report, spans, began, ended, took, written: migrate.written(), acknowledged, state })
+}
+
+async fn quiet(time: Duration) -> Result<()> {
+    sleep(time).await;
+    Ok(())
+}
+
+async fn deploy(clients: &Shop) -> Result<()> {
+    clients.deploy(DEPLOY).await;
+    Ok(())
 }
 
 /// Shows what goes on while something is awaited.
