@@ -1,5 +1,4 @@
 //! The demo, small, through the program itself. What it measured is not judged here; that it is true and complete is.
-#![expect(clippy::unwrap_used, reason = "a failed setup is a failed test, in helpers too")]
 
 use std::process::Command;
 
