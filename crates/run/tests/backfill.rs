@@ -173,7 +173,7 @@ async fn a_stopped_backfill_goes_on_where_it_was() {
         loop {
             // Slow enough to be stopped: small batches with long rests.
             let mut slow = settings();
-            slow.throttle.batch = Duration::from_millis(2);
+            slow.throttle.batch = Duration::from_millis(if stops < 3 { 2 } else { 60 });
             slow.throttle.load = if stops < 3 { 0.3 } else { 1.0 };
             let run = runner(&server, slow).await;
             let over = AtomicBool::new(false);

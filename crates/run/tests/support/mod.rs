@@ -60,8 +60,12 @@ pub(crate) struct Runner {
 }
 
 pub(crate) async fn runner(server: &Server, settings: Settings) -> Runner {
+    runner_at(&server.url("postgres"), settings).await
+}
+
+pub(crate) async fn runner_at(url: &str, settings: Settings) -> Runner {
     let (heard, stop) = (Arc::new(Heard::default()), Stop::default());
-    let target = Target::resolve(Some(&server.url("postgres"))).unwrap();
+    let target = Target::resolve(Some(url)).unwrap();
     let observer: Arc<dyn Observer> = heard.clone();
     let engine = Engine::connect(target, settings, Policy::default(), observer, stop.clone()).await.unwrap();
     Runner { engine, heard, stop }
@@ -88,7 +92,11 @@ pub(crate) fn file(name: &str) -> MigrationFile {
 
 /// Puts a plan into the ledger, as if a run had been killed right after that; returns its file.
 pub(crate) async fn store(server: &Server, plan: &Plan) -> MigrationFile {
-    let client = server.connect("postgres").await.unwrap();
+    store_in(server, "postgres", plan).await
+}
+
+pub(crate) async fn store_in(server: &Server, database: &str, plan: &Plan) -> MigrationFile {
+    let client = server.connect(database).await.unwrap();
     ledger::ensure(&client).await.unwrap();
     ledger::insert_migration(&client, NewMigration::planned(plan), "test").await.unwrap();
     file(&plan.migration)
