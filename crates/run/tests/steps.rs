@@ -69,7 +69,7 @@ async fn a_plan_runs_once_and_back() {
     assert_eq!((columns(&server).await.as_str(), state(&run.engine).await), ("id,w", MigrationState::Done));
 
     let nothing = run.engine.undo(None).await.unwrap_err();
-    assert!(matches!(nothing, Error::CannotUndo { why, .. } if why.contains("nothing to do")));
+    assert!(matches!(nothing, Error::CannotUndo { why, .. } if why.contains("no migration is in flight")));
     let outcome = run.engine.undo(Some("0001_w")).await.unwrap();
     assert_eq!(outcome.steps, 2);
     assert_eq!((columns(&server).await.as_str(), state(&run.engine).await), ("id,v", MigrationState::Undone));
