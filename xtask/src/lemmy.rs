@@ -29,6 +29,9 @@ pub(crate) struct Args {
     /// SQL to run first in every database, for what the project's own runner makes
     #[arg(long)]
     before: Option<String>,
+    /// Only plan, do not compare `apply --simple` with psql
+    #[arg(long)]
+    plan_only: bool,
     /// Print every refusal, not only the counts
     #[arg(long)]
     verbose: bool,
@@ -45,7 +48,9 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
     if let Some(sql) = &args.before {
         server.psql(TEMPLATE, sql).await?;
     }
-    simple_equals_psql(&server, &files).await?;
+    if !args.plan_only {
+        simple_equals_psql(&server, &files).await?;
+    }
     plan_each(&server, &files, args.verbose).await
 }
 
@@ -105,7 +110,12 @@ async fn simple_equals_psql(server: &Server, files: &[MigrationFile]) -> Result<
 async fn dump(server: &Server, database: &str) -> Result<String> {
     let output = server
         .client_program("pg_dump")?
-        .args(["--schema-only", "--exclude-schema=concertina", database])
+        .args([
+            "--schema-only",
+            "--exclude-schema=concertina",
+            "--exclude-schema=concertina_archive",
+            database,
+        ])
         .output()
         .await?;
     if !output.status.success() {

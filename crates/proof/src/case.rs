@@ -49,7 +49,7 @@ pub struct Expect {
     #[serde(default)]
     pub column_order: ColumnOrder,
     /// Columns (`schema.table.column`, without quotes) whose values differ from run to run: only how many are set and
-    /// how many are distinct is compared.
+    /// whether they are all the same is compared.
     #[serde(default)]
     pub volatile: Vec<String>,
     /// Relations (`schema.table`, without quotes) for which the facts may name a stronger lock than the statement takes here, with the reason.

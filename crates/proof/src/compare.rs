@@ -168,9 +168,9 @@ async fn rows(client: &Client, volatile: &[String]) -> Result<BTreeMap<String, V
         rows.sort();
         for column in moving {
             let quoted = quote_ident(column);
-            let sql = format!("SELECT count({quoted}), count(DISTINCT {quoted}) FROM ONLY {from}");
+            let sql = format!("SELECT count({quoted}), least(count(DISTINCT {quoted}), 2) FROM ONLY {from}");
             let counts: Vec<String> = query(client, &sql).await?.concat().into_iter().flatten().collect();
-            rows.push(format!("{column}: set, distinct: {}", counts.join(", ")));
+            rows.push(format!("{column}: set, distinct (2 for several): {}", counts.join(", ")));
         }
         all.insert(from, rows);
     }

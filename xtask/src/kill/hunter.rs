@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use concertina_plan::plan::{Action, Plan, Step, WorkKind};
+use concertina_run::failpoint;
 use concertina_run::state::MigrationFile;
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -70,6 +71,9 @@ impl<'r> Hunter<'r> {
             let mut runner = Command::new(std::env::current_exe()?);
             runner.args(["victim", url]).arg(&path).arg(command);
             runner.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
+            if let Some(failpoint) = self.failpoint() {
+                runner.env(failpoint::VARIABLE, failpoint);
+            }
             let mut child = runner.spawn().context("starting the runner")?;
             let lines = BufReader::new(child.stdout.take().context("no output")?).lines();
             match self.follow(&mut child, lines, plan).await? {
@@ -100,10 +104,7 @@ impl<'r> Hunter<'r> {
                         return Ok(End::Done);
                     }
                     ensure!(status.code().is_none(), "the runner failed: {status}");
-                    if let Some((step, _)) = current {
-                        *self.by_step.entry(step.title.clone()).or_default() += 1;
-                    }
-                    return Ok(End::Killed(current.map_or(Sort::Between, |(step, _)| sort(step))));
+                    return Ok(self.killed(current));
                 }
                 Ok(line) => match line?.as_deref().map(|line| line.split_once(' ').unwrap_or((line, ""))) {
                     Some(("begin", title)) => {
@@ -120,6 +121,9 @@ impl<'r> Hunter<'r> {
                     Some(_) => {}
                     None => {
                         let status = child.wait().await?;
+                        if status.code().is_none() {
+                            return Ok(self.killed(current));
+                        }
                         ensure!(status.success(), "the runner failed: {status}");
                         return Ok(End::Done);
                     }
@@ -127,6 +131,19 @@ impl<'r> Hunter<'r> {
             }
             heard = Instant::now();
         }
+    }
+
+    fn killed(&mut self, current: Option<(&Step, Instant)>) -> End {
+        if let Some((step, _)) = current {
+            *self.by_step.entry(step.title.clone()).or_default() += 1;
+        }
+        End::Killed(current.map_or(Sort::Between, |(step, _)| sort(step)))
+    }
+
+    /// One runner in eight dies at a place of its own: right before or after an effect, a COMMIT, a batch.
+    fn failpoint(&mut self) -> Option<String> {
+        let armed = self.left() > 0 && self.rng.random_bool(0.12);
+        armed.then(|| format!("*:{}", self.rng.random_range(1..60)))
     }
 
     fn left(&self) -> u64 {

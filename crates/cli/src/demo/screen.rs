@@ -46,7 +46,8 @@ fn setting(seen: &Seen) -> String {
     format!(
         "{STRONG}PostgreSQL {}{STRONG:#} on {} cores; fsync on, {}\n\
          {} orders, {} customers, {} products: {}, the same files for both runs\n\
-         {} connections, {} operations a second ({} % reads), the same seed; each is timed from when it was due\n",
+         {} connections, {} operations a second ({} % reads), the same seed; each is timed from when it was due\n\
+         Concertina may keep a client waiting for {} at most, and works {:.0} % of the time while it fills rows\n",
         seen.machine.version,
         seen.machine.cores,
         settings.join(", "),
@@ -57,6 +58,8 @@ fn setting(seen: &Seen) -> String {
         seen.options.connections,
         seen.options.rate,
         clients::reads(),
+        duration(seen.options.settings.max_stall),
+        seen.options.settings.throttle.load * 100.0,
     )
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use concertina_plan::diagnostic::Diagnostic;
+use concertina_plan::explain::explain;
 use concertina_plan::plan::Plan;
 
 use crate::case::Case;
@@ -33,11 +34,6 @@ pub async fn judge(case: &Case, start: &Database<'_>, plan: &Plan) -> Result<()>
         difference(&pretty(plan)?, &pretty(&stored)?)
     );
     golden(case, start.world().major(), &explain(plan))
-}
-
-/// The plan in words.
-pub fn explain(plan: &Plan) -> String {
-    pretty(plan).unwrap_or_default()
 }
 
 fn pretty(plan: &Plan) -> Result<String> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail, ensure};
 use concertina_plan::pg::lock::LockMode;
-use concertina_plan::plan::{Facts, WorkKind};
+use concertina_plan::plan::{Facts, LockClaim, WorkKind};
 use concertina_plan::sql::ident::Name;
 use tokio_postgres::Client;
 
@@ -20,6 +20,8 @@ struct Known {
     file: Option<String>,
     /// Itself and the partitioned tables above it.
     line: Vec<Name>,
+    /// The table, if this is an index.
+    table: Option<Name>,
     empty: bool,
 }
 
@@ -41,12 +43,14 @@ pub async fn judge(exhibit: &Exhibit<'_>) -> Result<()> {
             continue;
         }
         client.batch_execute("BEGIN").await?;
+        // The server counts on from the statements before until it finds time to publish their counts.
+        let read = rows_read(&client).await?;
         if let Err(error) = client.batch_execute(&written.sql).await {
             client.batch_execute("ROLLBACK").await?;
             ensure!(has_naive, "{label}: {error:?}");
             break;
         }
-        let observed = observe(&client, &before).await?;
+        let observed = observe(&client, &before, &read).await?;
         client.batch_execute("COMMIT").await?;
         // A statement that was absorbed into an earlier one has no facts of its own.
         if !written.kinds.is_empty()
@@ -78,11 +82,23 @@ struct Observed {
     read: BTreeMap<u32, u64>,
 }
 
-async fn observe(client: &Client, before: &BTreeMap<u32, Known>) -> Result<Observed> {
+async fn rows_read(client: &Client) -> Result<BTreeMap<u32, u64>> {
+    let mut read = BTreeMap::new();
+    for row in query(client, "SELECT relid::text, seq_tup_read::text FROM pg_stat_xact_user_tables").await? {
+        let [Some(oid), Some(rows)] = &row[..] else { bail!("odd answer {row:?}") };
+        read.insert(oid.parse()?, rows.parse()?);
+    }
+    Ok(read)
+}
+
+async fn observe(
+    client: &Client,
+    before: &BTreeMap<u32, Known>,
+    read_before: &BTreeMap<u32, u64>,
+) -> Result<Observed> {
     const LOCKS: &str = "SELECT relation::text, mode FROM pg_locks
         WHERE pid = pg_backend_pid() AND locktype = 'relation' AND granted
           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    const READ: &str = "SELECT relid::text, seq_tup_read::text FROM pg_stat_xact_user_tables";
     let mut observed = Observed::default();
     for row in query(client, LOCKS).await? {
         let [Some(oid), Some(mode)] = &row[..] else { bail!("odd answer {row:?}") };
@@ -94,9 +110,9 @@ async fn observe(client: &Client, before: &BTreeMap<u32, Known>) -> Result<Obser
         let [Some(oid), file] = &row[..] else { bail!("odd answer {row:?}") };
         observed.files.insert(oid.parse()?, file.clone());
     }
-    for row in query(client, READ).await? {
-        let [Some(oid), Some(read)] = &row[..] else { bail!("odd answer {row:?}") };
-        observed.read.insert(oid.parse()?, read.parse()?);
+    observed.read = rows_read(client).await?;
+    for (oid, rows) in &mut observed.read {
+        *rows -= read_before.get(oid).copied().unwrap_or_default().min(*rows);
     }
     observed.locks.retain(|oid, _| before.contains_key(oid));
     Ok(observed)
@@ -119,7 +135,10 @@ fn compare(
     for (oid, known) in before.iter().filter(|(_, known)| !made.contains(&&known.name)) {
         let name = &known.name;
         let observed = seen.locks.get(oid).copied();
-        let claimed = facts.locks.iter().filter(|l| l.relation == *name).map(|l| l.mode).max();
+        // A lock on a table says as much of its indexes: nobody gets at them past it.
+        let covers =
+            |lock: &&LockClaim| lock.relation == *name || Some(&lock.relation) == known.table.as_ref();
+        let claimed = facts.locks.iter().filter(covers).map(|l| l.mode).max();
         let table = matches!(known.kind.as_str(), "r" | "p" | "m" | "v");
         let relevant = if table { LockMode::ShareUpdateExclusive } else { LockMode::AccessExclusive };
         if observed.is_some_and(|mode| mode >= relevant) && claimed < observed {
@@ -152,29 +171,36 @@ fn compare(
 async fn relations(client: &Client) -> Result<BTreeMap<u32, Known>> {
     const RELATIONS: &str = "
         SELECT c.oid::text, n.nspname, c.relname, c.relkind::text, pg_relation_filenode(c.oid)::text, i.inhparent::text,
-               (c.reltuples <= 0)::text
+               (c.reltuples <= 0)::text, x.indrelid::text
         FROM pg_class AS c
+        LEFT JOIN pg_index AS x ON x.indexrelid = c.oid
         JOIN pg_namespace AS n ON n.oid = c.relnamespace
         LEFT JOIN pg_inherits AS i ON i.inhrelid = c.oid
         WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')";
-    let mut parents = BTreeMap::new();
+    let (mut parents, mut tables) = (BTreeMap::new(), BTreeMap::new());
     let mut known = BTreeMap::new();
     for row in query(client, RELATIONS).await? {
-        let [Some(oid), Some(schema), Some(name), Some(kind), file, parent, empty] = &row[..] else {
+        let [Some(oid), Some(schema), Some(name), Some(kind), file, parent, empty, table] = &row[..] else {
             bail!("odd answer {row:?}")
         };
         let oid: u32 = oid.parse()?;
         if let Some(parent) = parent {
             parents.insert(oid, parent.parse::<u32>()?);
         }
+        if let Some(table) = table {
+            tables.insert(oid, table.parse::<u32>()?);
+        }
         let empty = empty.as_deref() == Some("true");
         let name = Name::new(schema.clone(), name.clone());
-        known.insert(oid, Known { name, kind: kind.clone(), file: file.clone(), line: Vec::new(), empty });
+        let known_one =
+            Known { name, kind: kind.clone(), file: file.clone(), line: Vec::new(), table: None, empty };
+        known.insert(oid, known_one);
     }
     let names: BTreeMap<u32, Name> = known.iter().map(|(oid, known)| (*oid, known.name.clone())).collect();
     for (oid, known) in &mut known {
         let line = std::iter::successors(Some(*oid), |oid| parents.get(oid).copied());
         known.line = line.filter_map(|oid| names.get(&oid).cloned()).collect();
+        known.table = tables.get(oid).and_then(|table| names.get(table)).cloned();
     }
     Ok(known)
 }

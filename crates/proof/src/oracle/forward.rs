@@ -37,7 +37,7 @@ pub async fn judge(exhibit: &Exhibit<'_>) -> Result<()> {
         let run = drive::run(&url, command, &file, 1).await?;
         run.stopped_or_done().with_context(label)?;
         ensure!(run.steps_run() == 1, "{}: {} steps ran instead of one", label(), run.steps_run());
-        locks(step, &run).with_context(label)?;
+        locks(step, &run, &start).with_context(label)?;
         let foretold = fold(&start, plan.steps[..=at].iter().flat_map(|step| &step.provides));
         same_shape(&copy, &physical(&url).await?, &foretold)
             .await
@@ -153,14 +153,18 @@ fn as_written(exhibit: &Exhibit<'_>, start: &Catalog) -> Result<Catalog> {
 }
 
 /// What the step's transaction held and rewrote was claimed.
-fn locks(step: &Step, run: &Run) -> Result<()> {
+fn locks(step: &Step, run: &Run, start: &Catalog) -> Result<()> {
     let mut told = false;
     for event in &run.events {
         let Event::LocksHeld { locks, rewritten, .. } = event else { continue };
         told = true;
         for lock in locks.iter().filter(|lock| lock.mode >= LockMode::ShareUpdateExclusive) {
-            let claimed =
-                step.locks.iter().filter(|claim| claim.relation == lock.relation).map(|claim| claim.mode);
+            // A lock on a table says as much of its indexes: nobody gets at them past it.
+            let table = start.index(&lock.relation).map(|(table, _)| &table.name);
+            let claims = step.locks.iter();
+            let claimed = claims
+                .filter(|claim| claim.relation == lock.relation || Some(&claim.relation) == table)
+                .map(|claim| claim.mode);
             ensure!(
                 claimed.max().is_some_and(|claim| claim >= lock.mode),
                 "{} was held on {}, claimed is {:?}",

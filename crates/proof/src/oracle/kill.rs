@@ -1,80 +1,104 @@
-//! Oracle 6: the runner dies by SIGKILL at a boundary, and the same commands go on to the same result.
+//! Oracle 6: the runner dies by SIGKILL at one of the engine's failpoints, before and after every effect and every COMMIT;
+//! the same commands go on to the same result.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use concertina_run::failpoint;
+use concertina_run::state::MigrationFile;
 use tokio::process::Command as Process;
 
 use crate::drive::{self, Command};
-use crate::oracle::{Boundaries, Exhibit, forward};
+use crate::oracle::{Boundaries, Exhibit, forward, hash};
+use crate::world::Database;
 
-/// Judges the boundaries: killed when a step begins, and when it has just been done.
+/// Places that one step passes, at least.
+const PLACES_A_STEP: usize = 4;
+
+/// Judges the commands: killed at every place, or twice at places chosen by the case's name.
 ///
 /// # Errors
 /// What is wrong.
 pub async fn judge(exhibit: &Exhibit<'_>, boundaries: Boundaries) -> Result<()> {
-    for step in boundaries.of(exhibit.plan.steps.len(), &exhibit.case.name) {
-        let moments: &[Moment] = match boundaries {
-            Boundaries::All => &[Moment::Begun, Moment::Done],
-            Boundaries::Some(_) if step % 2 == 0 => &[Moment::Begun],
-            Boundaries::Some(_) => &[Moment::Done],
-        };
-        for moment in moments {
-            at(exhibit, step, *moment)
+    let steps = exhibit.plan.steps.len();
+    let early = drive::before_contract(&exhibit.plan);
+    for (command, steps) in [("expand", early), ("contract", steps - early)] {
+        if steps == 0 {
+            continue;
+        }
+        if let Boundaries::Some(_) = boundaries {
+            let seed = hash(&exhibit.case.name);
+            let first = 1 + seed % (steps * PLACES_A_STEP);
+            // Again, a little further: a resumed run must be resumable.
+            let second = 1 + seed / 7 % PLACES_A_STEP;
+            at(exhibit, command, &[first, second])
                 .await
-                .with_context(|| format!("killed with step {step} {moment:?}"))?;
+                .with_context(|| format!("{command} killed at place {first}, then {second}"))?;
+            continue;
+        }
+        for place in 1.. {
+            let killed = at(exhibit, command, &[place])
+                .await
+                .with_context(|| format!("{command} killed at place {place}"))?;
+            if !killed {
+                break;
+            }
+            ensure!(place < 10_000, "{command} never ends");
         }
     }
     Ok(())
 }
 
-/// When the runner dies, as the argument of the test runner.
-#[derive(Clone, Copy, Debug)]
-enum Moment {
-    Begun,
-    Done,
-}
-
-async fn at(exhibit: &Exhibit<'_>, step: usize, moment: Moment) -> Result<()> {
+/// Kills one run after the other, each at its place, then lets it finish. Returns whether the first one was killed: if not,
+/// the command has fewer places.
+async fn at(exhibit: &Exhibit<'_>, command: &str, places: &[usize]) -> Result<bool> {
     let copy = exhibit.start.copy().await?;
     let (url, file) = (copy.url(), exhibit.case.file());
-    let early = drive::before_contract(&exhibit.plan);
-    let (command, nth) = if step <= early { ("expand", step) } else { ("contract", step - early) };
-    if step > early {
+    if command == "contract" {
         drive::run(&url, Command::Expand, &file, usize::MAX).await?.stopped_or_done()?;
     }
     let directory = tempfile::tempdir()?;
-    let path = directory.path().join(format!("{}.sql", file.name));
-    std::fs::write(&path, &file.text)?;
-    let word = match moment {
-        Moment::Begun => "begun",
-        Moment::Done => "done",
-    };
-    let mut runner = Process::new(runner()?);
-    runner
-        .arg(&url)
-        .arg(&path)
-        .args([command, word, &nth.to_string()])
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
-    let output = runner.output().await.context("running the runner")?;
-    ensure!(output.status.code().is_none(), "the runner was not killed: {output:?}");
-
+    let mut killed = 0;
+    for place in places {
+        if !dies(&copy, directory.path(), &file, command, *place).await? {
+            break;
+        }
+        killed += 1;
+    }
     for command in [Command::Expand, Command::Contract] {
         let run = drive::run(&url, command, &file, usize::MAX).await?;
         run.stopped_or_done().with_context(|| format!("{command:?} goes on"))?;
     }
     forward::end(exhibit, &copy).await?;
-    copy.remove().await
+    copy.remove().await?;
+    Ok(killed > 0)
+}
+
+/// Runs the command with a failpoint armed; returns whether it died there, or had come to its end before.
+async fn dies(
+    database: &Database<'_>,
+    directory: &Path,
+    file: &MigrationFile,
+    command: &str,
+    place: usize,
+) -> Result<bool> {
+    let path = directory.join(format!("{}.sql", file.name));
+    std::fs::write(&path, &file.text)?;
+    let mut runner = Process::new(runner()?);
+    runner.arg(database.url()).arg(&path).arg(command).env(failpoint::VARIABLE, format!("*:{place}"));
+    let output =
+        runner.stdin(Stdio::null()).kill_on_drop(true).output().await.context("running the runner")?;
+    match output.status.code() {
+        None => Ok(true),
+        Some(0) => Ok(false),
+        Some(_) => bail!("the runner failed: {}", String::from_utf8_lossy(&output.stderr)),
+    }
 }
 
 /// The test runner lies beside the test that calls us.
 fn runner() -> Result<PathBuf> {
-    if let Some(path) = std::env::var_os("CONCERTINA_RUNNER") {
-        return Ok(path.into());
-    }
     let test = std::env::current_exe().context("where we are")?;
-    let directory = test.parent().and_then(|deps| deps.parent()).context("where we are")?;
+    let directory = test.parent().and_then(Path::parent).context("where we are")?;
     Ok(directory.join(format!("runner{}", std::env::consts::EXE_SUFFIX)))
 }

@@ -1,6 +1,7 @@
 //! One file an oracle. Each takes a case on a fresh copy of its database and says what is wrong.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use anyhow::Result;
 use concertina_plan::plan::Plan;
@@ -58,10 +59,8 @@ impl Boundaries {
     pub fn of(self, steps: usize, name: &str) -> Vec<usize> {
         match self {
             Self::Some(few) if few < steps => {
-                let hash =
-                    name.bytes().fold(7usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
                 let mut chosen: Vec<usize> =
-                    (0..few).map(|i| 1 + (hash % steps + i * steps / few) % steps).collect();
+                    (0..few).map(|i| 1 + (hash(name) % steps + i * steps / few) % steps).collect();
                 chosen.sort_unstable();
                 chosen.dedup();
                 chosen
@@ -69,6 +68,11 @@ impl Boundaries {
             _ => (1..=steps).collect(),
         }
     }
+}
+
+/// A number that is always the same for a name.
+pub(crate) fn hash(name: &str) -> usize {
+    name.bytes().fold(7, |hash: usize, byte| hash.wrapping_mul(31).wrapping_add(byte.into()) % 1_000_003)
 }
 
 /// Feeds a case through every oracle that fits it. All run; their complaints come together.
@@ -98,14 +102,22 @@ pub async fn judge(case: &Case, start: &Database<'_>, boundaries: Boundaries) ->
     let ledger = crate::compare::ours(&naive.connect().await?).await?;
     naive.remove().await?;
     let exhibit = Exhibit { case, start, before, after, ledger, plan };
-    complaints(vec![
-        ("explain", explain::judge(case, start, &exhibit.plan).await),
-        ("facts", facts::judge(&exhibit).await),
-        ("forward", forward::judge(&exhibit).await),
-        ("undo", undo::judge(&exhibit, boundaries).await),
-        ("kill", kill::judge(&exhibit, boundaries).await),
-        ("clients", clients::judge(&exhibit).await),
-    ])
+    let begun = Instant::now();
+    let took =
+        |oracle: &str| println!("{}: {oracle} after {:.1} s", case.name, begun.elapsed().as_secs_f64());
+    let mut verdicts = vec![("explain", explain::judge(case, start, &exhibit.plan).await)];
+    took("explain");
+    verdicts.push(("facts", facts::judge(&exhibit).await));
+    took("facts");
+    verdicts.push(("forward", forward::judge(&exhibit).await));
+    took("forward");
+    verdicts.push(("undo", undo::judge(&exhibit, boundaries).await));
+    took("undo");
+    verdicts.push(("kill", kill::judge(&exhibit, boundaries).await));
+    took("kill");
+    verdicts.push(("clients", clients::judge(&exhibit).await));
+    took("clients");
+    complaints(verdicts)
 }
 
 fn complaints(verdicts: Vec<(&str, Result<()>)>) -> Result<()> {

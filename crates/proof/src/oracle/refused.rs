@@ -15,7 +15,7 @@ use crate::{drive, oracle::explain};
 pub async fn judge(case: &Case, start: &Database<'_>) -> Result<()> {
     let expected = case.expect.refused.as_deref().unwrap_or_default();
     let (diagnostics, text) = match drive::plan(&start.url(), &case.file()).await? {
-        Ok(plan) => bail!("it was planned:\n{}", explain::explain(&plan)),
+        Ok(plan) => bail!("it was planned:\n{}", concertina_plan::explain::explain(&plan)),
         Err(Error::Refused { diagnostics, text, .. }) => (diagnostics, text),
         Err(error) => bail!("{}", drive::words(&error)),
     };

@@ -1,6 +1,6 @@
 //! Plans made by hand, stored in the ledger and run through the engine.
 
-#![expect(dead_code, reason = "each test binary uses its own part")]
+#![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses its own part")]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
