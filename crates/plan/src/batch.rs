@@ -111,22 +111,36 @@ pub fn key_source(backfill: &Backfill) -> &Name {
     }
 }
 
-/// Finds the key of the last row of the next batch: `limit` rows after `after`, or the last row there is. Returns one
+/// Finds the greatest key there is, where the walk will end: rows that come later were written by code that already has
+/// what the walk brings. Returns one row with a text for each key column; no row when there is nothing to walk.
+pub fn key_end(backfill: &Backfill, key: &[KeyColumn]) -> String {
+    let names = source_columns(backfill, key);
+    format!(
+        "SELECT {} FROM ONLY {} AS {KEYS} ORDER BY {} LIMIT 1",
+        texts(&names, key),
+        key_source(backfill),
+        descending(KEYS, &names)
+    )
+}
+
+/// Finds the key of the last row of the next batch: `limit` rows after `after`, or the last row up to `end`. Returns one
 /// row with a text for each key column and, last, the number of rows up to it; no row when the walk is at its end.
-pub fn key_bound(backfill: &Backfill, key: &[KeyColumn], after: Option<&[String]>, limit: u64) -> String {
+pub fn key_bound(
+    backfill: &Backfill,
+    key: &[KeyColumn],
+    after: Option<&[String]>,
+    end: &[String],
+    limit: u64,
+) -> String {
     let names = source_columns(backfill, key);
     let order = list(&names);
-    let range =
-        after.map(|after| format!(" WHERE {}", compare(KEYS, &names, ">", key, after))).unwrap_or_default();
-    let texts: Vec<String> =
-        names.iter().zip(key).map(|(name, column)| as_text(&name.to_string(), &column.data_type)).collect();
-    let descending: Vec<String> = names.iter().map(|name| format!("{name} DESC")).collect();
     format!(
-        "WITH batch AS MATERIALIZED (SELECT {order} FROM ONLY {} AS {KEYS}{range} ORDER BY {order} LIMIT {limit}) \
+        "WITH batch AS MATERIALIZED (SELECT {order} FROM ONLY {} AS {KEYS} WHERE {} ORDER BY {order} LIMIT {limit}) \
          SELECT {}, (SELECT count(*) FROM batch) FROM batch ORDER BY {} LIMIT 1",
         key_source(backfill),
-        texts.join(", "),
-        descending.join(", ")
+        between(KEYS, &names, key, after, end),
+        texts(&names, key),
+        descending("batch", &names)
     )
 }
 
@@ -140,20 +154,13 @@ pub fn key_batch(
 ) -> String {
     let alias = alias(backfill);
     let own: Vec<Ident> = key.iter().map(|column| column.name.clone()).collect();
-    let range = |alias: &str, names: &[Ident]| {
-        let mut range = compare(alias, names, "<=", key, upto);
-        if let Some(after) = after {
-            range = format!("{} AND {range}", compare(alias, names, ">", key, after));
-        }
-        range
-    };
-    let mut condition = range(&alias.to_string(), &own);
+    let mut condition = between(&alias.to_string(), &own, key, after, upto);
     if *key_source(backfill) == backfill.table {
         return write(backfill, &condition, None);
     }
     // The server derives equalities from others but not ranges, so both sides get theirs.
     let names = source_columns(backfill, key);
-    condition.push_str(&format!(" AND {}", range(KEYS, &names)));
+    condition.push_str(&format!(" AND {}", between(KEYS, &names, key, after, upto)));
     for (own, source) in own.iter().zip(&names) {
         condition.push_str(&format!(" AND {alias}.{own} = {KEYS}.{source}"));
     }
@@ -241,6 +248,34 @@ fn numbered(at: usize) -> Ident {
     Ident::new(format!("concertina_{}", at + 1))
 }
 
+/// Keys after `after`, if given, up to and including `upto`.
+fn between(
+    alias: &str,
+    names: &[Ident],
+    key: &[KeyColumn],
+    after: Option<&[String]>,
+    upto: &[String],
+) -> String {
+    let upto = compare(alias, names, "<=", key, upto);
+    match after {
+        Some(after) => format!("{} AND {upto}", compare(alias, names, ">", key, after)),
+        None => upto,
+    }
+}
+
+fn texts(names: &[Ident], key: &[KeyColumn]) -> String {
+    let texts: Vec<String> =
+        names.iter().zip(key).map(|(name, column)| as_text(&name.to_string(), &column.data_type)).collect();
+    texts.join(", ")
+}
+
+/// Qualified, because a bare name would mean the text that is returned under that name, and order by it.
+/// Source: doc/src/sgml/ref/select.sgml, "ORDER BY Clause".
+fn descending(relation: &str, names: &[Ident]) -> String {
+    let descending: Vec<String> = names.iter().map(|name| format!("{relation}.{name} DESC")).collect();
+    descending.join(", ")
+}
+
 /// A newline before the closing parenthesis, because a user's expression may end in a `--` comment.
 fn wrap(expr: &str) -> String {
     if expr.contains("--") { format!("({expr}\n)") } else { format!("({expr})") }
@@ -317,11 +352,19 @@ mod tests {
         let key = key(&[("day", "date"), ("id", "uuid")]);
         let after = ["2026-01-02".to_owned(), "a".to_owned()];
         assert_eq!(
-            key_bound(&backfill, &key, Some(&after), 500),
+            key_end(&backfill, &key),
+            "SELECT to_jsonb(day) #>> '{}', id::text FROM ONLY app.\"Users\" AS concertina_keys \
+             ORDER BY concertina_keys.day DESC, concertina_keys.id DESC LIMIT 1"
+        );
+        let end = ["2026-12-31".to_owned(), "z".to_owned()];
+        assert_eq!(
+            key_bound(&backfill, &key, Some(&after), &end, 500),
             "WITH batch AS MATERIALIZED (SELECT day, id FROM ONLY app.\"Users\" AS concertina_keys WHERE \
-             (concertina_keys.day, concertina_keys.id) > ('2026-01-02'::date, 'a'::uuid) ORDER BY day, id LIMIT 500) \
+             (concertina_keys.day, concertina_keys.id) > ('2026-01-02'::date, 'a'::uuid) AND \
+             (concertina_keys.day, concertina_keys.id) <= ('2026-12-31'::date, 'z'::uuid) \
+             ORDER BY day, id LIMIT 500) \
              SELECT to_jsonb(day) #>> '{}', id::text, (SELECT count(*) FROM batch) FROM batch \
-             ORDER BY day DESC, id DESC LIMIT 1"
+             ORDER BY batch.day DESC, batch.id DESC LIMIT 1"
         );
         assert!(key_batch(&backfill, &key, None, &after).contains(
             "WHERE (u.day, u.id) <= ('2026-01-02'::date, 'a'::uuid) AND (\"email lower\" IS NULL)"
@@ -369,7 +412,7 @@ mod tests {
         );
         backfill.write = Write::Restore { from: archive, key: vec![id], column: Ident::new("x") };
         assert!(
-            key_bound(&backfill, &key, None, 10)
+            key_bound(&backfill, &key, None, &["9".to_owned()], 10)
                 .contains("FROM ONLY concertina_archive.a AS concertina_keys")
         );
         assert_eq!(

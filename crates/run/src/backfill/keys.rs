@@ -2,11 +2,13 @@
 //! a row set fixed at the start.
 //!
 //! With a row set each of its rows is written exactly once, because the cursor commits with the batch. Without one the
-//! write is idempotent.
+//! write is idempotent. The walk ends at the greatest key there was when it began: it must not chase clients that insert
+//! faster than it reads, and what they insert needs no walk.
 
 use concertina_plan::batch::{self, KeyColumn};
 use concertina_plan::plan::{RowSet, Write};
 use serde::{Deserialize, Serialize};
+use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::types::Type;
 
 use super::{Walker, cursor};
@@ -26,6 +28,8 @@ const BATCH: (u64, u64, u64) = (500, 100, 100_000);
 struct Cursor {
     /// Last key done, as text; none before the first batch.
     after: Option<Vec<String>>,
+    /// Last key of the walk; none when there is nothing to walk.
+    end: Option<Vec<String>>,
     /// Keys passed.
     passed: u64,
     /// Keys there are, as far as known.
@@ -45,11 +49,12 @@ pub(super) async fn run(
     };
     let (first, min, max) = BATCH;
     let mut size = Size::new(first, min, max, run.settings.throttle.batch);
-    loop {
+    while let Some(end) = &at.end {
         run.check_stop()?;
-        let Some((upto, rows)) = bound(run, walker, &key, &at, size.get()).await? else { break };
+        let bound = batch::key_bound(walker.work, &key, at.after.as_deref(), end, size.get());
+        let Some((upto, rows)) = last_key(run, walker, &key, &bound).await? else { break };
         let sql = batch::key_batch(walker.work, &key, at.after.as_deref(), &upto);
-        let after = Cursor { after: Some(upto), passed: at.passed + rows, total: at.total };
+        let after = Cursor { after: Some(upto), passed: at.passed + rows, ..at.clone() };
         if let Some(took) = walker.batch(run, &mut size, &sql, &after).await? {
             let full = rows >= size.get();
             at = after;
@@ -63,18 +68,16 @@ pub(super) async fn run(
     walker.finish(run, &last).await
 }
 
-/// The key of the last row of the next batch, and how many rows it has; `None` at the end.
-async fn bound(
+/// The key that a query of one row finds, and the number that follows it if there is one.
+async fn last_key(
     run: &Run,
     walker: &Walker<'_>,
     key: &[KeyColumn],
-    at: &Cursor,
-    limit: u64,
+    query: &str,
 ) -> Result<Option<(Vec<String>, u64)>, Error> {
-    let sql = batch::key_bound(walker.work, key, at.after.as_deref(), limit);
     // The path settings belong to the batch's own transaction; this one is an index scan of its own.
     let sql = format!(
-        "BEGIN READ ONLY; SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; {sql}; COMMIT"
+        "BEGIN READ ONLY; SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; {query}; COMMIT"
     );
     let found = run.work.client.simple_query(&sql).await;
     if found.is_err() {
@@ -84,14 +87,17 @@ async fn bound(
         error @ Error::Sql { .. } if !error.failure().is_transient() => walker.job.failed(&error),
         error => error,
     })?;
-    let row = found.into_iter().find_map(|message| match message {
-        tokio_postgres::SimpleQueryMessage::Row(row) => Some(row),
+    Ok(key_of(&found, key))
+}
+
+fn key_of(found: &[SimpleQueryMessage], key: &[KeyColumn]) -> Option<(Vec<String>, u64)> {
+    let row = found.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
         _ => None,
-    });
-    let Some(row) = row else { return Ok(None) };
+    })?;
     let upto = (0..key.len()).map(|column| row.get(column).unwrap_or_default().to_owned()).collect();
-    let rows = row.get(key.len()).and_then(|rows| rows.parse().ok()).unwrap_or_default();
-    Ok(Some((upto, rows)))
+    let number = if row.len() > key.len() { row.get(key.len()) } else { None };
+    Some((upto, number.and_then(|number| number.parse().ok()).unwrap_or_default()))
 }
 
 /// Fixes the row set, if there is one, in one snapshot and one transaction with the cursor that says so.
@@ -101,19 +107,25 @@ async fn begin(
     key: &[KeyColumn],
     row_set: Option<&RowSet>,
 ) -> Result<Cursor, Error> {
-    let mut at = Cursor { after: None, passed: 0, total: walker.work.rows };
-    let Some(row_set) = row_set else { return Ok(at) };
+    let mut at = Cursor { after: None, end: None, passed: 0, total: walker.work.rows };
+    let end = batch::key_end(walker.work, key);
+    let Some(row_set) = row_set else {
+        at.end = last_key(run, walker, key, &end).await?.map(|(end, _)| end);
+        return Ok(at);
+    };
     let made = async {
         run.begin("SET LOCAL lock_timeout = '30s'").await?;
         for sql in batch::row_set_create(walker.work, key, row_set) {
             let done = cancellable(run, run.work.client.simple_query(&sql), async {}).await;
             let done = done.doing(&walker.job.step.title)?;
-            if let Some(tokio_postgres::SimpleQueryMessage::CommandComplete(rows)) = done.last()
+            if let Some(SimpleQueryMessage::CommandComplete(rows)) = done.last()
                 && sql.starts_with("CREATE")
             {
                 at.total = *rows;
             }
         }
+        let found = run.work.client.simple_query(&end).await.doing("find the end of the row set")?;
+        at.end = key_of(&found, key).map(|(end, _)| end);
         let cursor = serde_json::to_value(&at)
             .map_err(|error| Error::Ledger { message: format!("the cursor cannot be written: {error}") })?;
         ledger::save_cursor(&run.work.client, walker.job.key, &cursor, 0).await?;
