@@ -1,5 +1,7 @@
 //! Backfills on a real server: exact under concurrent writers, resumable, polite.
 
+#![expect(clippy::unwrap_used, reason = "a failing test says where")]
+
 mod support;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,5 +1,7 @@
 //! Killed by SIGKILL at every place there is, a run resumes to the same result.
 
+#![expect(clippy::unwrap_used, reason = "a failing test says where")]
+
 mod support;
 
 use std::process::{Command, Stdio};

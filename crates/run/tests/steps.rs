@@ -1,5 +1,7 @@
 //! Steps on a real server: under locks, with failures, twice, and back again.
 
+#![expect(clippy::unwrap_used, reason = "a failing test says where")]
+
 mod support;
 
 use std::time::Duration;

@@ -4,8 +4,8 @@
 //! |---|---|
 //! | nullable, or with a constant or stable default | itself: one short lock |
 //! | volatile default | without it, SET DEFAULT, backfill |
-//! | serial, identity | [`sequence`]: column, sequence, default, backfill, NOT NULL |
-//! | with the UPDATE that fills it, or with `fill` | [`derived`]: a trigger keeps new rows filled, a backfill the old ones |
+//! | serial, identity | `sequence`: column, sequence, default, backfill, NOT NULL |
+//! | with the UPDATE that fills it, or with `fill` | `derived`: a trigger keeps new rows filled, a backfill the old ones |
 //! | NOT NULL | proven after the backfill |
 //! | GENERATED … STORED | refused: no online form |
 
