@@ -15,7 +15,7 @@ use concertina_run::engine::Engine;
 use concertina_run::event::Event;
 use concertina_run::settings::Settings;
 use concertina_run::state::MigrationFile;
-use support::{plan, runner, settings, store, table, update};
+use support::{plan, runner, runner_at, settings, store, table, update};
 
 const ROWS: i64 = 20_000;
 
@@ -363,4 +363,27 @@ async fn batches_use_their_paths() {
         let range = plan.contains("Tid Range Scan on t");
         assert!(range || plan.contains("Index Scan using u_pkey"), "{plan}");
     }
+}
+
+/// A policy that hides rows from their owner makes the step fail; it does not leave them out.
+#[tokio::test]
+async fn rows_that_a_policy_hides_are_not_left_out_silently() {
+    let server = with_rows().await;
+    let file = store(&server, &plan("0001_w", vec![step(derived(1))])).await;
+    let sql = "
+        CREATE ROLE app LOGIN;
+        GRANT ALL ON SCHEMA concertina, public TO app;
+        GRANT ALL ON ALL TABLES IN SCHEMA concertina TO app;
+        GRANT ALL ON ALL SEQUENCES IN SCHEMA concertina TO app;
+        ALTER TABLE t OWNER TO app;
+        ALTER TABLE t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+        CREATE POLICY half ON t USING (id % 2 = 0);";
+    server.psql("postgres", sql).await.unwrap();
+    let run = runner_at(&server.url_as("app", "postgres"), settings()).await;
+    let error = run.engine.expand(std::slice::from_ref(&file), None).await.unwrap_err();
+    assert!(matches!(&error, Error::Step { sqlstate, .. } if sqlstate == "42501"), "{error}");
+    assert_eq!(one(&server, "SELECT count(*) FROM t WHERE w IS NOT NULL").await, "0");
+    server.psql("postgres", "ALTER TABLE t NO FORCE ROW LEVEL SECURITY").await.unwrap();
+    run.engine.expand(&[file], None).await.unwrap();
+    assert_eq!(one(&server, "SELECT count(*) FROM t WHERE w IS DISTINCT FROM v").await, "0");
 }
