@@ -3,6 +3,7 @@
 use crate::diagnostic::Refusal;
 use crate::effect::Effect;
 use crate::kind::{Ctx, Kind, Online};
+use crate::pg::lock::LockMode;
 use crate::plan::{Action, Facts, LockClaim, Phase, Step, Undo, Work};
 
 /// See the module.
@@ -79,9 +80,19 @@ impl AsWritten {
             "the object is new",
             vec![sql],
         )
-        .locks(self.locks.clone());
+        .locks(self.removal_locks());
         step.provides = self.effects.iter().filter_map(gone).collect();
         Undo::Steps { steps: vec![step], loses: None }
+    }
+
+    /// A trigger goes under a stronger lock than it came with. Source: `RemoveTriggerById` in src/backend/commands/trigger.c.
+    fn removal_locks(&self) -> Vec<LockClaim> {
+        let trigger = self.effects.iter().any(|effect| matches!(effect, Effect::Trigger { .. }));
+        let raised = |lock: &LockClaim| match trigger && lock.mode == LockMode::ShareRowExclusive {
+            true => LockClaim { mode: LockMode::AccessExclusive, ..lock.clone() },
+            false => lock.clone(),
+        };
+        self.locks.iter().map(raised).collect()
     }
 }
 

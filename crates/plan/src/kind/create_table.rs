@@ -11,7 +11,7 @@ use crate::kind::shared::will_fail::WillFail;
 use crate::kind::{Ctx, Kind, Online};
 use crate::pg::lock::LockMode;
 use crate::plan::{Facts, LockClaim, Need, Phase, Probe, Step, Undo};
-use crate::sql::ident::Name;
+use crate::sql::ident::{Ident, Name};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -36,7 +36,10 @@ impl Kind for CreateTable {
     fn facts(&self, ctx: &Ctx) -> Facts {
         let skipped = self.exists(ctx) && self.if_not_exists;
         Facts {
-            locks: if skipped { Vec::new() } else { self.locks(ctx, LockMode::ShareRowExclusive) },
+            locks: match skipped {
+                true => Vec::new(),
+                false => [self.locks(ctx, LockMode::ShareRowExclusive), self.index_locks(ctx)].concat(),
+            },
             work: Vec::new(),
             transaction: true,
             breaks: Vec::new(),
@@ -70,6 +73,7 @@ impl Kind for CreateTable {
             vec![self.sql.clone()],
         )
         .locks(self.locks(ctx, LockMode::ShareRowExclusive))
+        .locks(self.index_locks(ctx))
         .probe(Probe::Relation { name: name.clone(), exists: true })
         .undo(Undo::Steps { steps: vec![undo], loses: Some(format!("the rows written into {name} since")) })
         .requires(Need::NoRelation(name.clone()));
@@ -115,15 +119,31 @@ impl CreateTable {
         ctx.logical.relation_name_taken(&self.relation.name)
     }
 
-    /// What its foreign keys reference, partitions included.
+    /// What its foreign keys reference, partitions included, and what it is a partition of: a table as new as itself, or else
+    /// lowering has refused. Source for that: `DefineRelation` in src/backend/commands/tablecmds.c,
+    /// `heap_drop_with_catalog` in src/backend/catalog/heap.c.
     fn locks(&self, ctx: &Ctx, mode: LockMode) -> Vec<LockClaim> {
-        let mut locks: Vec<LockClaim> = Vec::new();
+        let parent = self.relation.partition_of.as_ref();
+        let mut locks: Vec<LockClaim> = parent
+            .map(|parent| LockClaim { relation: parent.clone(), mode: LockMode::AccessExclusive })
+            .into_iter()
+            .collect();
         for lock in self.references.iter().flat_map(|name| tree::locks(ctx.logical, name, mode)) {
             if !locks.contains(&lock) {
                 locks.push(lock);
             }
         }
         locks
+    }
+
+    /// A partition's indexes become parts of its parent's. Source: `index_create` in src/backend/catalog/index.c.
+    fn index_locks(&self, ctx: &Ctx) -> Vec<LockClaim> {
+        let parent = self.relation.partition_of.as_ref().and_then(|parent| ctx.logical.relation(parent));
+        let lock = |parent: &Relation, index: &Ident| LockClaim {
+            relation: parent.name.sibling(index.clone()),
+            mode: LockMode::ShareUpdateExclusive,
+        };
+        parent.into_iter().flat_map(|p| p.indexes.iter().map(move |index| lock(p, &index.name))).collect()
     }
 }
 

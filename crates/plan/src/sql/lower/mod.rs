@@ -174,7 +174,7 @@ impl<'a> Lower<'a> {
         let effects = run.effects.clone();
         let code = refused.refusal.code;
         if matches!(code, Code::NotYet | Code::NoOnlineForm) && self.only_new(&run.locks) {
-            let run = AsWritten { undo: Ok(String::new()), ..(**run).clone() };
+            let run = AsWritten { undo: Ok(run.undo.clone().unwrap_or_default()), ..(**run).clone() };
             return Outcome { changes: Ok(vec![Change::AsWritten(run)]), allowed: Vec::new(), effects };
         }
         if self.directives.allows(code) {
@@ -296,7 +296,7 @@ impl<'a> Lower<'a> {
                 work: run.work,
                 transaction: !run.alone,
                 effects: run.effects,
-                undo: Err("it ran as written, under `allow`".to_owned()),
+                undo: run.undo.ok_or_else(|| "it ran as written, under `allow`".to_owned()),
             })),
         }
     }
@@ -323,6 +323,8 @@ pub(crate) struct Run {
     pub(crate) effects: Vec<Effect>,
     /// It cannot run in a transaction block.
     pub(crate) alone: bool,
+    /// What drops the object that it makes.
+    pub(crate) undo: Option<String>,
 }
 
 impl Run {

@@ -392,7 +392,7 @@ fn objects(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
         NodeEnum::RuleStmt(rule) => on_table(
             lower,
             "create_rule",
-            (&rule.rulename, rule.relation.as_ref()),
+            ((!rule.replace).then_some("RULE"), &rule.rulename, rule.relation.as_ref()),
             LockMode::AccessExclusive,
             "CREATE RULE takes ACCESS EXCLUSIVE for a moment and rewrites every statement on the table from then on",
             "use a trigger on a table of its own, or allow it",
@@ -400,7 +400,7 @@ fn objects(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
         NodeEnum::CreateTrigStmt(trigger) => on_table_with(
             lower,
             "create_trigger",
-            (&trigger.trigname, trigger.relation.as_ref()),
+            ((!trigger.replace).then_some("TRIGGER"), &trigger.trigname, trigger.relation.as_ref()),
             LockMode::ShareRowExclusive,
             |table| trigger::effects(lower, table, trigger),
             "CREATE TRIGGER takes SHARE ROW EXCLUSIVE, behind which writes queue, and running code's writes fire it from then on; checking what it does to them is not built yet",
@@ -409,7 +409,7 @@ fn objects(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
         NodeEnum::CreatePolicyStmt(policy) => on_table(
             lower,
             "create_policy",
-            (&policy.policy_name, policy.table.as_ref()),
+            (Some("POLICY"), &policy.policy_name, policy.table.as_ref()),
             LockMode::AccessExclusive,
             "CREATE POLICY takes ACCESS EXCLUSIVE for a moment, and where row security is on, running code sees and writes other rows from then on",
             "allow it once you know what running code sees under it",
@@ -417,7 +417,7 @@ fn objects(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
         NodeEnum::AlterPolicyStmt(policy) => on_table(
             lower,
             "alter_policy",
-            (&policy.policy_name, policy.table.as_ref()),
+            (None, &policy.policy_name, policy.table.as_ref()),
             LockMode::AccessExclusive,
             "ALTER POLICY takes ACCESS EXCLUSIVE for a moment, and running code sees and writes other rows from then on",
             "allow it once you know what running code sees under it",
@@ -433,21 +433,24 @@ fn objects(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
     })
 }
 
+/// What belongs to a table: the word that drops it, where the statement makes it anew; its name; the table.
+type Own<'a> = (Option<&'a str>, &'a str, Option<&'a RangeVar>);
+
 fn on_table(
     lower: &Lower,
     kind: &'static str,
-    (own, var): (&str, Option<&RangeVar>),
+    (made, own, var): Own,
     mode: LockMode,
     reason: &str,
     way_out: &str,
 ) -> Refused {
-    on_table_with(lower, kind, (own, var), mode, |_| Vec::new(), reason, way_out)
+    on_table_with(lower, kind, (made, own, var), mode, |_| Vec::new(), reason, way_out)
 }
 
 fn on_table_with(
     lower: &Lower,
     kind: &'static str,
-    (own, var): (&str, Option<&RangeVar>),
+    (made, own, var): Own,
     mode: LockMode,
     effects: impl FnOnce(&Relation) -> Vec<Effect>,
     reason: &str,
@@ -457,7 +460,8 @@ fn on_table_with(
         Ok(table) => table,
         Err(missing) => return missing,
     };
-    let run = Run { effects: effects(table), ..Run::locking(lower.catalog, table, mode) };
+    let undo = made.map(|made| format!("DROP {made} {} ON {}", Ident::from(own), table.name));
+    let run = Run { effects: effects(table), undo, ..Run::locking(lower.catalog, table, mode) };
     let what = kind.split_once('_').map_or(kind, |(_, what)| what);
     let reason = format!("{what} {} on {}: {reason}", Ident::from(own), table.name);
     lower.refuse(kind, Code::NotYet, reason, way_out, run)
