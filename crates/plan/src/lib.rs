@@ -2,7 +2,7 @@
 //! same plan, byte for byte.
 //!
 //! ```text
-//! sql (split, parse, directives, lower) ─▶ change ─▶ combine ─▶ kind (facts, online, effects) ─▶ schedule ─▶ plan
+//! sql (split, parse, directives, lower) ─▶ change ─▶ combine ─▶ kind (facts, online, effects) ─▶ schedule, outcome ─▶ plan
 //! ```
 
 pub mod sql;
@@ -17,6 +17,7 @@ pub mod pg;
 
 pub mod batch;
 pub(crate) mod ddl;
+pub(crate) mod outcome;
 pub mod plan;
 pub(crate) mod schedule;
 

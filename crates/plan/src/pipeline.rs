@@ -11,7 +11,7 @@ use crate::kind::as_written::AsWritten;
 use crate::kind::{Ctx, Online};
 use crate::plan::{Action, Claim, FORMAT, Facts, Notice, Phase, Plan, Step, Write, Written};
 use crate::policy::Policy;
-use crate::{schedule, sql};
+use crate::{outcome, schedule, sql};
 
 /// A migration file.
 #[derive(Clone, Copy, Debug)]
@@ -53,10 +53,11 @@ pub fn plan(
     for (index, statement) in statements.iter().enumerate() {
         planner.statement(index, statement);
     }
-    let Planner { mut steps, notices, written, mut diagnostics, .. } = planner;
+    let Planner { mut steps, notices, written, mut diagnostics, logical: after, .. } = planner;
     schedule::order(&mut steps);
     if diagnostics.is_empty()
-        && let Err((statement, refusal)) = schedule::check(&steps, physical)
+        && let Err((statement, refusal)) =
+            schedule::check(&steps, physical).and_then(|()| outcome::check(logical, &steps, &after))
     {
         diagnostics.push(locate(refusal, &statements[statement], None));
     }
@@ -341,6 +342,18 @@ mod tests {
             let plan = planned(sql).expect("is allowed");
             assert_eq!(plan.steps.len(), 1);
         }
+    }
+
+    #[test]
+    fn a_statement_that_phases_would_turn_round_is_refused() {
+        let refused = refused(
+            "ALTER TABLE t ADD COLUMN c int; UPDATE t SET c = 1; ALTER TABLE t ALTER c SET NOT NULL;
+             ALTER TABLE t ALTER c DROP NOT NULL",
+        );
+        assert!(
+            matches!(&refused[..], [(Code::SplitFile, said)] if said.contains("column c")),
+            "{refused:?}"
+        );
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(crate) struct Subject {
 
 /// INSERT by code that does not know the new shape.
 pub(crate) const OLD_INSERT: &str =
-    "INSERT INTO accounts (id, owner, balance, reference) VALUES ($1, 1 + $1 % 100, 0, 'r' || $1)";
+    "INSERT INTO accounts (id, owner, balance, reference) VALUES ($1::bigint, 1 + $1 % 100, 0, 'r' || $1)";
 /// UPDATE by code that does not know the new shape.
 pub(crate) const OLD_SPEND: &str = "UPDATE accounts SET balance = balance + $2 WHERE id = $1";
 
@@ -30,7 +30,7 @@ pub(crate) const SUBJECTS: &[Subject] = &[
               UPDATE accounts SET cents = balance * 100;
               ALTER TABLE accounts ALTER COLUMN cents SET NOT NULL;
               CREATE INDEX accounts_cents_idx ON accounts (cents);",
-        insert: "INSERT INTO accounts (id, owner, balance, reference, cents) VALUES ($1, 1 + $1 % 100, 0, 'r' || $1, 0)",
+        insert: "INSERT INTO accounts (id, owner, balance, reference, cents) VALUES ($1::bigint, 1 + $1 % 100, 0, 'r' || $1, 0)",
         spend: "UPDATE accounts SET balance = balance + $2, cents = (balance + $2) * 100 WHERE id = $1",
         holds: &["SELECT id FROM accounts WHERE cents IS DISTINCT FROM balance * 100 LIMIT 5"],
     },

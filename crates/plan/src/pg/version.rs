@@ -24,6 +24,12 @@ impl Version {
         self.major() >= 18
     }
 
+    /// Partitions take part in the identity columns of their parent: 17 and later.
+    /// Source: release notes 17, "Allow partitioned tables to have identity columns".
+    pub fn partitions_share_identity(self) -> bool {
+        self.major() >= 17
+    }
+
     /// NOT VALID foreign keys on partitioned tables: 18 and later.
     /// Source: release notes 18.
     pub fn partitioned_foreign_key_not_valid(self) -> bool {

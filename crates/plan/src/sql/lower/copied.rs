@@ -102,10 +102,12 @@ impl Builder<'_, '_> {
         };
         let parent = self.lower.relation("create_partition", var)?.clone();
         let own = std::mem::take(&mut self.relation.columns);
+        let inherits = self.lower.catalog.server.version.partitions_share_identity();
+        let identity = |column: &Column| column.identity.filter(|_| inherits);
         self.relation.columns = parent
             .columns
             .iter()
-            .map(|column| Column { new_here: true, identity: None, ..column.clone() })
+            .map(|column| Column { new_here: true, identity: identity(column), ..column.clone() })
             .collect();
         for column in own {
             if let Some(known) = self.relation.columns.iter_mut().find(|known| known.name == column.name) {

@@ -1,0 +1,63 @@
+//! Whether the steps, in the order of their phases, come to what the statements say in the order of the file.
+//!
+//! A later statement may undo what an earlier one does only in a later phase: the file's last word would be the first
+//! one spoken. Kinds avoid that where they can; here it is caught where they do not.
+
+use std::collections::BTreeSet;
+
+use crate::catalog::{Catalog, Relation};
+use crate::diagnostic::{Code, Refusal};
+use crate::effect::{Effect, fold};
+use crate::plan::Step;
+use crate::sql::ident::Name;
+
+/// Compares the end of the steps with the end of the statements; both begin with `before`. Returns the last statement about
+/// the first relation where they differ, with the refusal.
+pub(crate) fn check(before: &Catalog, steps: &[Step], after: &Catalog) -> Result<(), (usize, Refusal)> {
+    if after.unknown_since.is_some() {
+        return Ok(());
+    }
+    let end = fold(before, steps.iter().flat_map(|step| &step.provides));
+    let names: BTreeSet<&Name> = end.relations.keys().chain(after.relations.keys()).collect();
+    for name in names {
+        let (got, said) = (shape(end.relation(name)), shape(after.relation(name)));
+        let Some(difference) = got.symmetric_difference(&said).next() else { continue };
+        let Some(last) = steps.iter().filter(|step| touches(step, name)).map(|step| step.statement).max()
+        else {
+            continue;
+        };
+        return Err((
+            last,
+            Refusal::new(
+                Code::SplitFile,
+                format!(
+                    "together with the statements before it, it would not end as the file says, because their steps run in \
+                     several phases: {difference} of {name} would be the wrong way round"
+                ),
+                "put this statement into a file of its own, and contract the one before it first",
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn touches(step: &Step, name: &Name) -> bool {
+    step.locks.iter().any(|lock| lock.relation == *name)
+        || step.provides.iter().filter_map(Effect::claim).any(|claim| claim.relation == *name)
+}
+
+/// What a later statement may turn round; empty for what does not exist.
+fn shape(relation: Option<&Relation>) -> BTreeSet<String> {
+    let Some(relation) = relation else { return BTreeSet::new() };
+    let columns = relation.columns.iter().map(|column| {
+        let null = if column.not_null.is_some() { " NOT NULL" } else { "" };
+        let default = column.default.as_ref().map(|default| format!(" DEFAULT {default}"));
+        format!("column {}{null}{}", column.name, default.unwrap_or_default())
+    });
+    let constraints = relation.constraints.iter().map(|constraint| {
+        let valid = if constraint.validated { "" } else { " NOT VALID" };
+        format!("constraint {}{valid}", constraint.name)
+    });
+    let indexes = relation.indexes.iter().map(|index| format!("index {}", index.name));
+    columns.chain(constraints).chain(indexes).collect()
+}
