@@ -9,6 +9,7 @@ use crate::kind::Kind;
 use crate::kind::add_check::AddCheck;
 use crate::kind::add_column::AddColumn;
 use crate::kind::add_foreign_key::AddForeignKey;
+use crate::kind::add_primary_key::AddPrimaryKey;
 use crate::kind::add_unique::AddUnique;
 use crate::kind::as_written::AsWritten;
 use crate::kind::create_index::CreateIndex;
@@ -58,6 +59,8 @@ pub enum Change {
     AddCheck(AddCheck),
     /// ADD FOREIGN KEY
     AddForeignKey(AddForeignKey),
+    /// ADD PRIMARY KEY
+    AddPrimaryKey(AddPrimaryKey),
     /// ADD UNIQUE
     AddUnique(AddUnique),
     /// ALTER COLUMN … SET NOT NULL
@@ -86,6 +89,7 @@ impl Change {
             Self::DropIndex(kind) => kind,
             Self::AddCheck(kind) => kind,
             Self::AddForeignKey(kind) => kind,
+            Self::AddPrimaryKey(kind) => kind,
             Self::AddUnique(kind) => kind,
             Self::SetNotNull(kind) => kind,
             Self::DropNotNull(kind) => kind,

@@ -147,6 +147,7 @@ impl Between {
             | Change::DropIndex(_)
             | Change::AddCheck(_)
             | Change::AddForeignKey(_)
+            | Change::AddPrimaryKey(_)
             | Change::AddUnique(_)
             | Change::DropColumn(_) => {}
         }

@@ -23,6 +23,13 @@ pub(crate) fn add_unique_using(table: &Name, name: &Ident, index: &Ident, deferr
     sql.trim_end().to_owned()
 }
 
+/// Makes a unique index over NOT NULL columns the one behind a new primary key; `deferrable` is empty or `DEFERRABLE …`.
+pub(crate) fn add_primary_key_using(table: &Name, name: &Ident, index: &Ident, deferrable: &str) -> String {
+    let sql =
+        format!("ALTER TABLE {table} ADD CONSTRAINT {name} PRIMARY KEY USING INDEX {index} {deferrable}");
+    sql.trim_end().to_owned()
+}
+
 /// Looks at the rows there are.
 pub(crate) fn validate(table: &Name, name: &Ident) -> String {
     format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}")

@@ -13,6 +13,7 @@ use crate::sql::ident::Name;
 pub mod add_check;
 pub mod add_column;
 pub mod add_foreign_key;
+pub mod add_primary_key;
 pub mod add_unique;
 pub mod as_written;
 pub mod create_index;

@@ -302,7 +302,11 @@ pub(crate) fn unused(lines: &[Line], directives: &Directives, changes: &[Change]
     }
     let tightens = changes.iter().any(|change| match change {
         Change::AddColumn(add) => add.not_null,
-        Change::SetNotNull(_) | Change::AddCheck(_) | Change::AddForeignKey(_) | Change::AddUnique(_) => true,
+        Change::SetNotNull(_)
+        | Change::AddCheck(_)
+        | Change::AddForeignKey(_)
+        | Change::AddPrimaryKey(_)
+        | Change::AddUnique(_) => true,
         _ => false,
     });
     if directives.enforce_now.is_some() && !tightens {

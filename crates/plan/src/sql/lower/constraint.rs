@@ -4,18 +4,17 @@ use std::ops::Range;
 
 use pg_query::protobuf::{ConstrType, Constraint, RangeVar};
 
-use crate::catalog::{ConstraintKind, Index, Relation};
+use crate::catalog::Relation;
 use crate::change::Change;
 use crate::diagnostic::Code;
-use crate::effect::Effect;
 use crate::kind::add_check::AddCheck;
 use crate::kind::add_foreign_key::AddForeignKey;
+use crate::kind::add_primary_key::AddPrimaryKey;
 use crate::kind::add_unique::AddUnique;
 use crate::kind::set_not_null::SetNotNull;
-use crate::kind::shared::not_null;
 use crate::pg::lock::LockMode;
 use crate::sql::expr::Expr;
-use crate::sql::ident::{Ident, Name, list};
+use crate::sql::ident::{Ident, Name};
 use crate::sql::lower::{Lower, Lowered, Refused, Run, tree};
 use crate::sql::names::{IndexSort, Namer};
 use crate::sql::tokens::{Kind, Tokens};
@@ -73,7 +72,7 @@ pub(crate) fn add(
             Ok(vec![Change::AddForeignKey(AddForeignKey { name, ..key })])
         }
         ConstrType::ConstrNotnull => not_null(lower, table, constraint, given.is_some()),
-        ConstrType::ConstrPrimary => Err(primary_key(lower, table, constraint, given, column)),
+        ConstrType::ConstrPrimary => primary_key(lower, table, constraint, at, given, column),
         _ => Err(lower.refuse(
             "add_exclude",
             Code::NoOnlineForm,
@@ -87,79 +86,53 @@ pub(crate) fn add(
     }
 }
 
-/// ADD PRIMARY KEY is refused, but what it does is known.
+/// ADD PRIMARY KEY.
 fn primary_key(
     lower: &Lower,
     table: &Relation,
     constraint: &Constraint,
+    at: &Range<usize>,
     given: Option<Ident>,
     column: Option<&Ident>,
-) -> Refused {
-    let mut namer = Namer::new(lower.catalog, &table.name.schema);
-    let mut run = Run::on(lower.catalog, table);
-    let using = (!constraint.indexname.is_empty()).then(|| Ident::from(constraint.indexname.as_str()));
-    let using = using.and_then(|name| table.index(&name));
-    let columns = match (column, using) {
+) -> Lowered {
+    if constraint.without_overlaps {
+        return Err(without_overlaps(lower, table, "add_primary_key"));
+    }
+    let using_index = (!constraint.indexname.is_empty()).then(|| Ident::from(constraint.indexname.as_str()));
+    let index = using_index.as_ref().and_then(|name| table.index(name));
+    let columns = match (column, index) {
         (Some(column), _) => vec![column.clone()],
         (None, Some(index)) => index.columns.iter().flatten().cloned().collect(),
         (None, None) => ast::idents(&constraint.keys),
     };
-    let name = given
-        .or_else(|| using.map(|index| index.name.clone()))
-        .unwrap_or_else(|| namer.index(&table.name.name, &[], IndexSort::PrimaryKey));
-    if let Some(index) = using {
-        run.effects.push(Effect::IndexGone { table: table.name.clone(), index: index.name.clone() });
+    let include = index.map_or_else(|| ast::idents(&constraint.including), |index| index.include.clone());
+    for column in columns.iter().chain(&include) {
+        if table.column(column).is_none() {
+            return Err(lower.missing_column("add_primary_key", table, column));
+        }
     }
-    for column in columns.iter().filter(|c| table.column(c).is_none_or(|c| c.not_null.is_none())) {
-        run.effects.push(not_null::effect(lower.catalog, &table.name, column));
-    }
-    let include = ast::idents(&constraint.including);
-    run.effects.push(Effect::Index {
+    let mut namer = Namer::new(lower.catalog, &table.name.schema);
+    let clauses = key_clauses(lower.tokens, at);
+    Ok(vec![Change::AddPrimaryKey(AddPrimaryKey {
         table: table.name.clone(),
-        index: Index {
-            name: name.clone(),
-            columns: columns.iter().cloned().map(Some).collect(),
-            uses: columns.iter().chain(&include).cloned().collect(),
-            include,
-            unique: true,
-            primary: true,
-            exclusion: false,
-            partial: false,
-            immediate: !constraint.deferrable,
-            valid: true,
-            constraint: Some(name.clone()),
-            inherited: false,
-            definition: format!(
-                "CREATE UNIQUE INDEX {name} ON {} USING btree ({})",
-                table.name,
-                list(&columns)
-            ),
-        },
-    });
-    run.effects.push(Effect::Constraint {
-        table: table.name.clone(),
-        constraint: crate::catalog::Constraint {
-            name,
-            kind: ConstraintKind::PrimaryKey,
-            definition: format!("PRIMARY KEY ({})", list(&columns)),
-            columns,
-            validated: true,
-            deferrable: constraint.deferrable,
-            inherited: false,
-        },
-    });
-    if !table.partitions.is_empty() {
-        run = run.unknown("add_primary_key");
-    }
+        name: given
+            .or_else(|| using_index.clone())
+            .unwrap_or_else(|| namer.index(&table.name.name, &[], IndexSort::PrimaryKey)),
+        columns,
+        include,
+        storage: clauses.storage,
+        deferrable: clauses.deferrable,
+        using_index,
+    })])
+}
+
+fn without_overlaps(lower: &Lower, table: &Relation, kind: &'static str) -> Refused {
     lower.refuse(
-        "add_primary_key",
-        Code::NotYet,
-        format!(
-            "ADD PRIMARY KEY scans {} and builds its index under ACCESS EXCLUSIVE; the online form (unique index CONCURRENTLY, NOT NULL, then USING INDEX) is not built yet",
-            table.name
-        ),
-        "use SET NOT NULL and ADD UNIQUE for now, which give the same guarantees",
-        run,
+        kind,
+        Code::NoOnlineForm,
+        "WITHOUT OVERLAPS is an exclusion constraint: it is built under ACCESS EXCLUSIVE",
+        "make a new table with the constraint",
+        Run::on(lower.catalog, table).unknown(kind),
     )
 }
 
@@ -232,13 +205,7 @@ fn unique(
     column: Option<&Ident>,
 ) -> Result<AddUnique, Refused> {
     if constraint.without_overlaps {
-        return Err(lower.refuse(
-            "add_unique",
-            Code::NoOnlineForm,
-            "WITHOUT OVERLAPS is an exclusion constraint: it is built under ACCESS EXCLUSIVE",
-            "make a new table with the constraint",
-            Run::on(lower.catalog, table).unknown("add_unique"),
-        ));
+        return Err(without_overlaps(lower, table, "add_unique"));
     }
     let clauses = key_clauses(lower.tokens, at);
     let columns = match column {

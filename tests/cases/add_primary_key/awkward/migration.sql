@@ -1,0 +1,1 @@
+ALTER TABLE "Odd Schema"."Table With A Name Of 63 Bytes, Quoted; Mixed Case______________" ADD PRIMARY KEY ("Id", "Column ""x"" Of 63 Bytes_________________________________________") INCLUDE ("Ünï") WITH (fillfactor = 70);
