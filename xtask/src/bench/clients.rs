@@ -15,7 +15,7 @@ use concertina_run::settings::Settings;
 use concertina_run::state::MigrationFile;
 use concertina_run::{Engine, Error};
 
-use super::median;
+use super::{Args, median};
 
 const DATABASE: &str = "clients";
 const CLIENTS: &str = "8";
@@ -24,7 +24,9 @@ UPDATE pgbench_accounts SET cents = abalance * 100;
 ";
 
 /// Runs it and prints p99 per pair of windows and the median ratio.
-pub(super) async fn compare(server: &Server, scale: u32, window: u64, windows: usize) -> Result<()> {
+pub(super) async fn compare(server: &Server, args: &Args) -> Result<()> {
+    let (scale, window) = (args.scale, args.window);
+    let settings = args.settings();
     println!("\nclients beside a backfill at the default throttle: pgbench, scale {scale}");
     server.create_database(DATABASE).await?;
     pgbench(server, &["-i", "-q", "-s", &scale.to_string(), DATABASE]).await?;
@@ -35,12 +37,12 @@ pub(super) async fn compare(server: &Server, scale: u32, window: u64, windows: u
 
     let client = server.connect(DATABASE).await?;
     let mut ratios = Vec::new();
-    for pair in 1..=windows {
+    for pair in 1..=args.windows {
         client.batch_execute("CHECKPOINT").await?;
         let idle = percentile(server, rate, window).await?;
         let rows_before = filled(&client).await;
         let stop = Stop::default();
-        let backfill = tokio::spawn(expand(server.url(DATABASE), stop.clone()));
+        let backfill = tokio::spawn(expand(server.url(DATABASE), settings.clone(), stop.clone()));
         // The sync trigger and the first windows of the walk belong to the measured time only once the walk is under way.
         while filled(&client).await.unwrap_or(0) <= rows_before.unwrap_or(0) && !backfill.is_finished() {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -70,10 +72,9 @@ async fn filled(client: &tokio_postgres::Client) -> Option<i64> {
     row.get(0)
 }
 
-async fn expand(url: String, stop: Stop) -> Result<()> {
+async fn expand(url: String, settings: Settings, stop: Stop) -> Result<()> {
     let target = Target::resolve(Some(&url))?;
-    let engine =
-        Engine::connect(target, Settings::default(), Policy::default(), Arc::new(Silent), stop).await?;
+    let engine = Engine::connect(target, settings, Policy::default(), Arc::new(Silent), stop).await?;
     engine.init().await?;
     let file = MigrationFile { name: "0001_cents".to_owned(), text: SQL.to_owned() };
     match engine.expand(&[file], None).await {

@@ -3,8 +3,11 @@
 mod clients;
 mod cost;
 
+use std::time::Duration;
+
 use anyhow::Result;
 use concertina_lab::{Installation, Options, Server};
+use concertina_run::settings::Settings;
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -24,6 +27,12 @@ pub(crate) struct Args {
     /// Pairs of windows
     #[arg(long, default_value_t = 5)]
     windows: usize,
+    /// Milliseconds of a batch in the client benchmark; the default of Concertina when left out
+    #[arg(long)]
+    batch: Option<u64>,
+    /// Share of the time spent working in the client benchmark; the default of Concertina when left out
+    #[arg(long)]
+    load: Option<f64>,
     /// Run only one part
     #[arg(long, value_enum)]
     only: Option<Part>,
@@ -37,6 +46,16 @@ enum Part {
     Key,
     /// Client latency at the default throttle
     Clients,
+}
+
+impl Args {
+    fn settings(&self) -> Settings {
+        let mut settings = Settings::default();
+        let throttle = &mut settings.throttle;
+        throttle.batch = self.batch.map_or(throttle.batch, Duration::from_millis);
+        throttle.load = self.load.unwrap_or(throttle.load);
+        settings
+    }
 }
 
 /// Runs the benchmarks and prints their figures beside the goals.
@@ -56,7 +75,7 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
     }
     if wants(Part::Clients) {
         let server = server(&installation).await?;
-        clients::compare(&server, args.scale, args.window, args.windows).await?;
+        clients::compare(&server, args).await?;
     }
     Ok(())
 }
@@ -68,6 +87,8 @@ async fn server(installation: &Installation) -> Result<Server> {
         .set("shared_buffers", "2GB")
         .set("max_wal_size", "16GB")
         .set("checkpoint_timeout", "1h")
+        // A server in steady state recycles its WAL segments; making new ones stops every COMMIT for as long.
+        .set("min_wal_size", "8GB")
         .set("autovacuum", "off");
     Server::start(installation, options).await
 }

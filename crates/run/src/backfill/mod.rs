@@ -102,7 +102,6 @@ impl<'p> Walker<'p> {
         statement: &str,
         cursor: &C,
     ) -> Result<Option<Duration>, Error> {
-        let began = Instant::now();
         let (limit, unbounded) = (run.settings.max_stall.mul_f64(0.6), AtomicBool::new(false));
         let (control, table) = (&run.control, [self.table]);
         let (result, stalls) = watched(control, &run.work, &table, limit, NOW_AND_THEN, &unbounded, async {
@@ -113,13 +112,12 @@ impl<'p> Walker<'p> {
             result
         })
         .await;
-        let took = began.elapsed();
         if stalls.victims() > 0 {
             size.halve();
             run.account(&self.job, &stalls, Duration::ZERO).await?;
         }
         match result {
-            Ok(rows) => {
+            Ok((rows, took)) => {
                 failpoint::reach("batch_after_commit");
                 self.rows += rows;
                 self.observed = true;
@@ -151,15 +149,27 @@ impl<'p> Walker<'p> {
         run.pause(delay).await
     }
 
-    async fn transaction<C: Serialize>(&self, run: &Run, statement: &str, cursor: &C) -> Result<i64, Error> {
+    /// Returns the rows written, and the time that the server worked: the way there and back burdens nobody, so that
+    /// batches are as long from afar as from nearby.
+    async fn transaction<C: Serialize>(
+        &self,
+        run: &Run,
+        statement: &str,
+        cursor: &C,
+    ) -> Result<(i64, Duration), Error> {
         // Sent together, answered in order: a batch costs two round trips. Whether the fence held is known before COMMIT.
         let client = &run.work.client;
         let begin = format!("BEGIN; {}", self.settings);
-        let (begun, fenced, done) =
-            tokio::join!(client.batch_execute(&begin), run.fence(), client.simple_query(statement));
+        let (begun, fenced, done, worked) = tokio::join!(
+            client.batch_execute(&begin),
+            run.fence(),
+            client.simple_query(statement),
+            client.query_typed_one(WORKED, &[])
+        );
         begun.doing("begin a batch")?;
         fenced?;
         let rows = done.doing(&self.job.step.title)?.iter().map(written).sum::<i64>();
+        let worked: f64 = worked.doing("look at the server's clock")?.get(0);
         let cursor = serde_json::to_value(cursor)
             .map_err(|error| Error::Ledger { message: format!("the cursor cannot be written: {error}") })?;
         if run.settings.observe_locks && !self.observed {
@@ -173,7 +183,7 @@ impl<'p> Walker<'p> {
         let (saved, committed) = tokio::join!(save, run.commit());
         saved?;
         committed?;
-        Ok(rows)
+        Ok((rows, Duration::from_secs_f64(worked.max(0.0))))
     }
 
     pub(crate) async fn rest(&mut self, run: &Run, worked: Duration) -> Result<(), Error> {
@@ -202,6 +212,9 @@ impl<'p> Walker<'p> {
         Ok(())
     }
 }
+
+/// Seconds since BEGIN. Source: doc/src/sgml/func.sgml, "Current Date/Time".
+const WORKED: &str = "SELECT extract(epoch FROM clock_timestamp() - transaction_timestamp())::float8";
 
 fn written(message: &SimpleQueryMessage) -> i64 {
     match message {
