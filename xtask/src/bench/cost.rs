@@ -1,7 +1,7 @@
 //! Time and WAL of a backfill at full speed, as a ratio to the statement as written.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use concertina_lab::Server;
@@ -124,9 +124,11 @@ async fn measure(server: &Server, subject: &Subject, online: bool) -> Result<Cos
     Ok(Cost { seconds, wal })
 }
 
+/// At full speed: no pauses, and batches as long as they would be if no client were there to feel them.
 async fn engine(server: &Server) -> Result<Engine> {
     let mut settings = Settings::default();
     settings.throttle.load = 1.0;
+    settings.throttle.batch = Duration::from_millis(60);
     let target = Target::resolve(Some(&server.url(DATABASE)))?;
     Ok(Engine::connect(target, settings, Policy::default(), Arc::new(Silent), Stop::default()).await?)
 }
