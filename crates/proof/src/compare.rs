@@ -19,7 +19,7 @@ pub struct Picture {
     /// Rows as text, sorted, by table; columns by name.
     pub rows: BTreeMap<String, Vec<String>>,
     /// `last_value` by sequence, `None` where it was never used.
-    pub sequences: BTreeMap<String, Option<i64>>,
+    pub sequences: BTreeMap<String, String>,
 }
 
 /// Takes a [`Picture`].
@@ -189,8 +189,9 @@ const SEQUENCES: &str = "
     LEFT JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
     WHERE s.schemaname NOT IN ('concertina', 'concertina_archive')";
 
-/// A sequence behind a volatile column may have skipped values: it only must not be behind what the column holds.
-async fn sequences(client: &Client, volatile: &[String]) -> Result<BTreeMap<String, Option<i64>>> {
+/// Where each stands. A sequence that fills a volatile column may have skipped values: of it only counts whether the next
+/// value is still free.
+async fn sequences(client: &Client, volatile: &[String]) -> Result<BTreeMap<String, String>> {
     let mut all = BTreeMap::new();
     for row in query(client, SEQUENCES).await? {
         let [Some(schema), Some(name), last, table, owner, column] = &row[..] else {
@@ -204,10 +205,10 @@ async fn sequences(client: &Client, volatile: &[String]) -> Result<BTreeMap<Stri
             let highest = query(client, &format!("SELECT max({column})::text FROM {table}")).await?.concat();
             let highest: Option<i64> =
                 highest.into_iter().flatten().next().map(|max| max.parse()).transpose()?;
-            ensure!(last >= highest, "{sequence} is at {last:?}, but {owner} holds {highest:?}");
-            all.insert(sequence, None);
+            let side = if last >= highest { "ahead of" } else { "behind" };
+            all.insert(sequence, format!("{side} {owner}"));
         } else {
-            all.insert(sequence, last);
+            all.insert(sequence, format!("at {last:?}"));
         }
     }
     Ok(all)
