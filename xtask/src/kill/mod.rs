@@ -7,7 +7,7 @@ pub(crate) mod victim;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use concertina_lab::{Installation, Options};
@@ -16,6 +16,7 @@ use concertina_proof::drive;
 use concertina_proof::world::{Database, World};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use tokio::time::sleep;
 
 use hunter::Hunter;
 use subject::{SUBJECTS, Subject};
@@ -68,6 +69,9 @@ impl fmt::Display for Sort {
         })
     }
 }
+
+/// Clients run at least this long beside each command.
+const CLIENTS_RUN: Duration = Duration::from_millis(500);
 
 /// Runs it.
 pub(crate) async fn run(args: &Args) -> Result<()> {
@@ -144,6 +148,8 @@ async fn one(
     for command in ["expand", "contract"] {
         let traffic = clients::start(&database.url(), subject, command == "contract", &book, rate).await?;
         let hunted = hunter.hunt(&database.url(), &file, &plan, command).await;
+        // A command on a small table may be through before the clients have done anything worth counting.
+        sleep(CLIENTS_RUN.saturating_sub(traffic.elapsed())).await;
         let report = traffic.stop().await;
         hunted.with_context(|| command.to_owned())?;
         ensure!(report.failed == 0, "clients got errors during {command}: {:?}", report.failures.first());
