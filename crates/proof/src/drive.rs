@@ -1,5 +1,6 @@
 //! Runs the engine on a database as a command would, and stops it at a step where an oracle wants to look.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -129,6 +130,26 @@ pub async fn run(url: &str, command: Command, file: &MigrationFile, steps: usize
     let engine = engine(url, settings(), &recorder).await?;
     let outcome = execute(&engine, command, file).await;
     Ok(Run { outcome, events: recorder.events() })
+}
+
+/// Runs a command in this process, for parents that kill it; the lease lapses soon after.
+///
+/// # Errors
+/// An unknown command, a file that cannot be read, and whatever the engine says.
+pub async fn as_victim(url: &str, path: &Path, command: &str, observer: Arc<dyn Observer>) -> Result<()> {
+    let command = match command {
+        "expand" => Command::Expand,
+        "contract" => Command::Contract,
+        "undo" => Command::Undo,
+        other => bail!("no command is called {other}"),
+    };
+    let name = path.file_stem().context("no file name")?.to_string_lossy().into_owned();
+    let file = MigrationFile { name, text: std::fs::read_to_string(path).context("reading the migration")? };
+    let settings = Settings { lease_ttl: Duration::from_secs(1), observe_locks: false, ..settings() };
+    let target = Target::resolve(Some(url))?;
+    let engine = Engine::connect(target, settings, Policy::default(), observer, Stop::default()).await?;
+    execute(&engine, command, &file).await.map_err(|error| anyhow::anyhow!(words(&error)))?;
+    Ok(())
 }
 
 /// Runs a command on an engine.

@@ -17,17 +17,15 @@ pub(crate) fn add_not_valid(table: &Name, name: &Ident, definition: &str) -> Str
     format!("ALTER TABLE {table} ADD CONSTRAINT {name} {definition} NOT VALID")
 }
 
-/// Makes a unique index the one behind a new constraint; `deferrable` is empty or `DEFERRABLE …`.
-pub(crate) fn add_unique_using(table: &Name, name: &Ident, index: &Ident, deferrable: &str) -> String {
-    let sql = format!("ALTER TABLE {table} ADD CONSTRAINT {name} UNIQUE USING INDEX {index} {deferrable}");
-    sql.trim_end().to_owned()
+/// What follows the name where a unique index is there; `sort` is UNIQUE or PRIMARY KEY, `deferrable` is empty or
+/// `DEFERRABLE …`.
+pub(crate) fn using_index(sort: &str, index: &Ident, deferrable: &str) -> String {
+    format!("{sort} USING INDEX {index} {deferrable}").trim_end().to_owned()
 }
 
-/// Makes a unique index over NOT NULL columns the one behind a new primary key; `deferrable` is empty or `DEFERRABLE …`.
-pub(crate) fn add_primary_key_using(table: &Name, name: &Ident, index: &Ident, deferrable: &str) -> String {
-    let sql =
-        format!("ALTER TABLE {table} ADD CONSTRAINT {name} PRIMARY KEY USING INDEX {index} {deferrable}");
-    sql.trim_end().to_owned()
+/// Makes a unique index the one behind a new UNIQUE constraint; `deferrable` as in [`using_index`].
+pub(crate) fn add_unique_using(table: &Name, name: &Ident, index: &Ident, deferrable: &str) -> String {
+    add(table, name, &using_index("UNIQUE", index, deferrable))
 }
 
 /// Looks at the rows there are.

@@ -3,37 +3,22 @@
 //!
 //! Source: "ADD table_constraint_using_index" in doc/src/sgml/ref/alter_table.sgml.
 
-use crate::catalog::{Column, Constraint, ConstraintKind, Index, Relation, RelationKind};
-use crate::ddl;
-use crate::ddl::index::How;
+use crate::catalog::{Column, Relation, RelationKind};
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
+use crate::kind::shared::key::Key;
 use crate::kind::shared::tighten::{self, OldWriters, Timing};
 use crate::kind::shared::will_fail::{self, WillFail};
 use crate::kind::shared::{index, not_null, tree};
 use crate::kind::{Ctx, Kind, Online};
 use crate::pg::lock::LockMode;
-use crate::plan::{Facts, LockClaim, Need, Phase, Probe, Step, Undo, Work, WorkKind};
-use crate::sql::ident::{Ident, Name, list};
-use crate::sql::index_text;
+use crate::plan::{Facts, Work, WorkKind};
+use crate::sql::ident::{Ident, list};
 
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct AddPrimaryKey {
-    /// Table.
-    pub table: Name,
-    /// Name: given, or as PostgreSQL would choose it.
-    pub name: Ident,
-    /// Key columns; those of the index with `USING INDEX`.
-    pub columns: Vec<Ident>,
-    /// INCLUDE columns.
-    pub include: Vec<Ident>,
-    /// `WITH (…)` and the index tablespace, as written; empty if none.
-    pub storage: String,
-    /// DEFERRABLE and INITIALLY clauses, as written; empty if none.
-    pub deferrable: String,
-    /// `USING INDEX name`
-    pub using_index: Option<Ident>,
+    pub(crate) key: Key,
 }
 
 impl Kind for AddPrimaryKey {
@@ -42,99 +27,80 @@ impl Kind for AddPrimaryKey {
     }
 
     fn facts(&self, ctx: &Ctx) -> Facts {
-        let mut locks = tree::locks(ctx.logical, &self.table, LockMode::AccessExclusive);
+        let key = &self.key;
+        let mut locks = tree::locks(ctx.logical, &key.table, LockMode::AccessExclusive);
+        locks.extend(key.rename_lock());
         let mut work: Vec<Work> = Vec::new();
         if !self.nullable(ctx).is_empty() {
-            work.extend(tree::work(ctx.logical, &self.table, WorkKind::Scan));
+            work.extend(tree::work(ctx.logical, &key.table, WorkKind::Scan));
         }
-        match &self.using_index {
-            None => work.extend(tree::work(ctx.logical, &self.table, WorkKind::IndexBuild)),
-            Some(index) => locks.extend(self.rename_lock(index)),
+        if key.using_index.is_none() {
+            work.extend(tree::work(ctx.logical, &key.table, WorkKind::IndexBuild));
         }
-        let columns = list(&self.columns);
         Facts {
             locks,
             work,
             transaction: true,
             breaks: vec![format!(
-                "code that writes NULL or duplicates into ({columns}) of {} gets errors (23502, 23505) from then on",
-                self.table
+                "code that writes NULL or duplicates into ({}) of {} gets errors (23502, 23505) from then on",
+                list(&key.columns),
+                key.table
             )],
             fails: self.check(ctx).err().map(Into::into),
         }
     }
 
     fn online(&self, ctx: &Ctx) -> Result<Online, Refusal> {
-        let table = self.check(ctx)?;
+        let (key, table) = (&self.key, self.check(ctx)?);
         if table.kind == RelationKind::PartitionedTable && !table.new_here {
             return Err(Refusal::new(
                 Code::NotYet,
                 format!(
                     "ADD PRIMARY KEY over partitioned table {} builds an index on every partition under ACCESS EXCLUSIVE; \
                      the online form is not built yet",
-                    self.table
+                    key.table
                 ),
                 "use SET NOT NULL and ADD UNIQUE for now, which give the same guarantees",
             ));
         }
-        let timing = tighten::timing(ctx, table, &self.columns, self.old_writers(table));
+        let timing = tighten::timing(ctx, table, &key.columns, self.old_writers(table));
         if timing == Timing::AsWritten {
-            return Ok(Online { steps: vec![self.at_once(ctx)], notices: Vec::new() });
+            return Ok(Online { steps: vec![key.at_once(ctx, self.effects(ctx))], notices: Vec::new() });
         }
-        let (phase, what) = (timing.phase(), format!("PRIMARY KEY {} on {}", self.name, self.table));
+        let (phase, what) = (timing.phase(), format!("PRIMARY KEY {} on {}", key.name, key.table));
         let mut steps = Vec::new();
-        let physical = ctx.physical.relation(&self.table);
+        let physical = ctx.physical.relation(&key.table);
         let unmarked = |column: &&Ident| physical.is_none_or(|table| is_nullable(table, column));
-        for column in self.columns.iter().filter(unmarked) {
+        for column in key.columns.iter().filter(unmarked) {
             steps.push(not_null::proof(table, column));
         }
-        if self.using_index.is_none() {
-            steps.push(self.proof(table, &what));
+        if key.using_index.is_none() {
+            steps.push(key.proof(table, &what));
         }
-        for column in self.columns.iter().filter(unmarked) {
-            steps.extend(not_null::steps(ctx.physical, &self.table, column, phase));
+        for column in key.columns.iter().filter(unmarked) {
+            steps.extend(not_null::steps(ctx.physical, &key.table, column, phase));
         }
-        let index = self.index(ctx);
-        let mut constrain =
-            self.constrain(ctx, &index, self.using_index.as_ref().unwrap_or(&index.name), phase);
-        match &self.using_index {
-            None => {
-                let bare = Index { constraint: None, primary: false, immediate: true, ..index };
-                let why = "PRIMARY KEY alone would block reads and writes while it builds the same index";
-                steps.push(index::build(ctx.logical, &self.table, &bare, phase, why));
-            }
-            Some(given) => {
-                constrain.undo = self.undo_adopt(ctx, phase);
-                constrain.locks.extend(self.rename_lock(given));
-                if *given != self.name {
-                    let gone = Effect::IndexGone { table: self.table.clone(), index: given.clone() };
-                    constrain.provides.insert(0, gone);
-                }
-            }
+        if key.using_index.is_none() {
+            let why = "PRIMARY KEY alone would block reads and writes while it builds the same index";
+            steps.push(index::build(ctx.logical, &key.table, &key.bare_index(ctx), phase, why));
         }
-        steps.push(constrain);
+        steps.push(key.constrain(ctx, phase));
         Ok(Online { steps, notices: timing.notice(&what).into_iter().collect() })
     }
 
     fn effects(&self, ctx: &Ctx) -> Vec<Effect> {
-        let index = self.index(ctx);
-        let constraint = self.constraint(&index);
-        let mut effects: Vec<Effect> =
-            self.nullable(ctx).into_iter().map(|c| not_null::effect(ctx.logical, &self.table, c)).collect();
-        if let Some(given) = self.using_index.as_ref().filter(|given| **given != self.name) {
-            effects.push(Effect::IndexGone { table: self.table.clone(), index: given.clone() });
-        }
-        effects.push(Effect::Index { table: self.table.clone(), index });
-        effects.push(Effect::Constraint { table: self.table.clone(), constraint });
-        effects
+        let marked =
+            self.nullable(ctx).into_iter().map(|c| not_null::effect(ctx.logical, &self.key.table, c));
+        marked.chain(self.key.effects(ctx)).collect()
     }
 }
 
 impl AddPrimaryKey {
     /// Key columns that are not marked NOT NULL in the logical catalog.
     fn nullable(&self, ctx: &Ctx) -> Vec<&Ident> {
-        let table = ctx.logical.relation(&self.table);
-        self.columns.iter().filter(|column| table.is_none_or(|table| is_nullable(table, column))).collect()
+        let table = ctx.logical.relation(&self.key.table);
+        let unmarked = |column: &&Ident| table.is_none_or(|table| is_nullable(table, column));
+        self.key.columns.iter().filter(unmarked).collect()
     }
 
     /// A new column that numbers its rows by itself keeps old writers' rows apart.
@@ -142,209 +108,26 @@ impl AddPrimaryKey {
         let numbers = |column: &Column| {
             column.identity.is_some() || column.default.as_deref().is_some_and(|d| d.starts_with("nextval("))
         };
-        match self.columns.as_slice() {
+        match self.key.columns.as_slice() {
             [column] if table.column(column).is_some_and(numbers) => OldWriters::Satisfy,
             _ => OldWriters::MayBreak,
         }
     }
 
-    fn proof(&self, table: &Relation, what: &str) -> Step {
-        let keys: Vec<String> = self.columns.iter().map(ToString::to_string).collect();
-        let query = tighten::duplicates(table, &keys, None, false);
-        tighten::proof(&self.table, what, query, format!("keys that several rows of {} share", self.table))
-    }
-
-    /// On a table that nobody uses yet.
-    fn at_once(&self, ctx: &Ctx) -> Step {
-        let definition = match &self.using_index {
-            None => format!("PRIMARY KEY {}", self.clauses()),
-            Some(index) => format!("PRIMARY KEY USING INDEX {index} {}", self.deferrable),
-        };
-        let mut step = Step::transaction(
-            Phase::Expand,
-            format!("Add primary key {} to {}", self.name, self.table),
-            "the table is new: nobody uses it yet",
-            vec![ddl::constraint::add(&self.table, &self.name, definition.trim_end())],
-        )
-        .locks(tree::locks(ctx.logical, &self.table, LockMode::AccessExclusive))
-        .locks(self.using_index.as_ref().and_then(|index| self.rename_lock(index)))
-        .probe(self.probe(Some(true)))
-        .undone_by(vec![self.gone(ctx, Phase::Expand)])
-        .requires(Need::Relation(self.table.clone()))
-        .requires(Need::NoConstraint(self.table.clone(), self.name.clone()));
-        step.provides = self.effects(ctx);
-        step
-    }
-
-    /// Puts the constraint on a unique index that is there, over columns that are NOT NULL.
-    fn constrain(&self, ctx: &Ctx, index: &Index, using: &Ident, phase: Phase) -> Step {
-        Step::transaction(
-            phase,
-            format!("Make index {using} of {} the primary key {}", self.table, self.name),
-            "the index is there and its columns are NOT NULL, so nothing is scanned",
-            vec![ddl::constraint::add_primary_key_using(&self.table, &self.name, using, &self.deferrable)],
-        )
-        .locks(tree::lock(ctx.logical, &self.table, LockMode::AccessExclusive))
-        .probe(self.probe(Some(true)))
-        .undone_by(vec![self.gone(ctx, phase)])
-        .requires(Need::Relation(self.table.clone()))
-        .requires(Need::NoConstraint(self.table.clone(), self.name.clone()))
-        .provides(Effect::Index { table: self.table.clone(), index: index.clone() })
-        .provides(Effect::Constraint { table: self.table.clone(), constraint: self.constraint(index) })
-    }
-
-    /// Dropping the constraint drops the index that was there before: it is built again.
-    fn undo_adopt(&self, ctx: &Ctx, phase: Phase) -> Undo {
-        let mut steps = vec![self.gone(ctx, phase)];
-        if let Some(given) = self.given(ctx) {
-            let why = "it was there before, and went with the constraint";
-            let mut build = index::build(ctx.logical, &self.table, given, phase, why);
-            build.undo = Undo::Nothing;
-            steps.push(build);
-        }
-        Undo::Steps { steps, loses: None }
-    }
-
-    fn gone(&self, ctx: &Ctx, phase: Phase) -> Step {
-        Step::transaction(
-            phase,
-            format!("Drop primary key {} of {}", self.name, self.table),
-            "takes the new constraint away",
-            vec![ddl::constraint::drop_if_exists(&self.table, &self.name)],
-        )
-        .locks(tree::locks(ctx.logical, &self.table, LockMode::AccessExclusive))
-        .probe(self.probe(None))
-        .provides(Effect::ConstraintGone { table: self.table.clone(), constraint: self.name.clone() })
-    }
-
-    fn probe(&self, validated: Option<bool>) -> Probe {
-        Probe::Constraint { table: self.table.clone(), name: self.name.clone(), validated }
-    }
-
-    /// An index that takes another name is locked for it.
-    fn rename_lock(&self, index: &Ident) -> Option<LockClaim> {
-        let relation = self.table.sibling(index.clone());
-        (*index != self.name).then_some(LockClaim { relation, mode: LockMode::ShareUpdateExclusive })
-    }
-
-    /// What is certain to make the statement fail. Source: `transformIndexConstraint` in
-    /// src/backend/parser/parse_utilcmd.c.
     fn check<'a>(&self, ctx: &Ctx<'a>) -> Result<&'a Relation, WillFail> {
-        let table = will_fail::table(ctx, &self.table)?;
-        will_fail::columns(table, self.columns.iter().chain(&self.include))?;
-        if let Some(key) = table.primary_key() {
+        let key = &self.key;
+        if let Some(known) = will_fail::table(ctx, &key.table)?.primary_key() {
             return Err(WillFail::new(
                 "42P16",
-                format!("{} has a primary key already: {}", self.table, key.name),
+                format!("{} has a primary key already: {}", key.table, known.name),
                 "drop it first, or make this one UNIQUE",
             ));
         }
-        will_fail::constraint_name_free(table, &self.name)?;
-        match &self.using_index {
-            Some(given) => self.check_index(table, given)?,
-            None if ctx.logical.relation_name_taken(&self.table.sibling(self.name.clone())) => {
-                return Err(WillFail::new(
-                    "42P07",
-                    format!("relation {} exists already", self.table.sibling(self.name.clone())),
-                    "choose another name",
-                ));
-            }
-            None => {}
-        }
+        let table = key.check(ctx)?;
         if table.kind == RelationKind::PartitionedTable {
-            will_fail::unique_covers_partition_key(ctx, table, &self.columns)?;
+            will_fail::unique_covers_partition_key(ctx, table, &key.columns)?;
         }
         Ok(table)
-    }
-
-    fn check_index(&self, table: &Relation, given: &Ident) -> Result<(), WillFail> {
-        let Some(index) = table.index(given) else {
-            return Err(WillFail::new(
-                "42704",
-                format!("{} has no index {given}", self.table),
-                "correct the index name",
-            ));
-        };
-        if !index.valid || index.constraint.is_some() {
-            return Err(WillFail::new(
-                "55000",
-                format!("index {given} is INVALID or stands behind a constraint already"),
-                "build a new unique index",
-            ));
-        }
-        if !index.unique || index.partial || index.columns.iter().any(Option::is_none) {
-            return Err(WillFail::new(
-                "42809",
-                format!("index {given} is not unique, or partial, or over expressions"),
-                "build a unique index over plain columns",
-            ));
-        }
-        Ok(())
-    }
-
-    fn given<'a>(&self, ctx: &Ctx<'a>) -> Option<&'a Index> {
-        ctx.logical.relation(&self.table)?.index(self.using_index.as_ref()?)
-    }
-
-    /// The index behind the constraint, as the catalog will show it.
-    fn index(&self, ctx: &Ctx) -> Index {
-        let (constraint, immediate) = (Some(self.name.clone()), self.deferrable.is_empty());
-        match self.given(ctx).cloned() {
-            Some(index) => Index { name: self.name.clone(), constraint, immediate, primary: true, ..index },
-            None => Index {
-                name: self.name.clone(),
-                columns: self.columns.iter().cloned().map(Some).collect(),
-                include: self.include.clone(),
-                uses: self.columns.iter().chain(&self.include).cloned().collect(),
-                unique: true,
-                primary: true,
-                exclusion: false,
-                partial: false,
-                immediate,
-                valid: true,
-                constraint,
-                inherited: false,
-                definition: self.index_definition(),
-            },
-        }
-    }
-
-    fn index_definition(&self) -> String {
-        let storage = index_text::storage(&self.storage);
-        let body = format!("USING btree {} {storage}", self.keys());
-        ddl::index::create(&self.name, &self.table, true, How::Plain, body.trim_end())
-    }
-
-    fn keys(&self) -> String {
-        match self.include.as_slice() {
-            [] => format!("({})", list(&self.columns)),
-            include => format!("({}) INCLUDE ({})", list(&self.columns), list(include)),
-        }
-    }
-
-    /// What follows PRIMARY KEY.
-    fn clauses(&self) -> String {
-        let mut clauses = self.keys();
-        for clause in [&self.storage, &self.deferrable] {
-            if !clause.is_empty() {
-                clauses.push(' ');
-                clauses.push_str(clause);
-            }
-        }
-        clauses
-    }
-
-    fn constraint(&self, index: &Index) -> Constraint {
-        let definition = format!("PRIMARY KEY {} {}", self.keys(), self.deferrable);
-        Constraint {
-            name: self.name.clone(),
-            kind: ConstraintKind::PrimaryKey,
-            definition: definition.trim_end().to_owned(),
-            columns: self.columns.clone(),
-            validated: true,
-            deferrable: !index.immediate,
-            inherited: false,
-        }
     }
 }
 

@@ -36,10 +36,7 @@ impl Kind for CreateTable {
     fn facts(&self, ctx: &Ctx) -> Facts {
         let skipped = self.exists(ctx) && self.if_not_exists;
         Facts {
-            locks: match skipped {
-                true => Vec::new(),
-                false => [self.locks(ctx, LockMode::ShareRowExclusive), self.index_locks(ctx)].concat(),
-            },
+            locks: if skipped { Vec::new() } else { self.creation_locks(ctx) },
             work: Vec::new(),
             transaction: true,
             breaks: Vec::new(),
@@ -72,8 +69,7 @@ impl Kind for CreateTable {
             "nobody uses it yet, so nothing in it can block anyone",
             vec![self.sql.clone()],
         )
-        .locks(self.locks(ctx, LockMode::ShareRowExclusive))
-        .locks(self.index_locks(ctx))
+        .locks(self.creation_locks(ctx))
         .probe(Probe::Relation { name: name.clone(), exists: true })
         .undo(Undo::Steps { steps: vec![undo], loses: Some(format!("the rows written into {name} since")) })
         .requires(Need::NoRelation(name.clone()));
@@ -117,6 +113,10 @@ impl CreateTable {
 
     fn exists(&self, ctx: &Ctx) -> bool {
         ctx.logical.relation_name_taken(&self.relation.name)
+    }
+
+    fn creation_locks(&self, ctx: &Ctx) -> Vec<LockClaim> {
+        [self.locks(ctx, LockMode::ShareRowExclusive), self.index_locks(ctx)].concat()
     }
 
     /// What its foreign keys reference, partitions included, and what it is a partition of: a table as new as itself, or else

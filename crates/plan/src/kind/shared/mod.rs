@@ -6,6 +6,7 @@ pub(crate) mod archive;
 pub(crate) mod batch;
 pub(crate) mod clock;
 pub(crate) mod index;
+pub(crate) mod key;
 pub(crate) mod not_null;
 pub(crate) mod not_valid;
 #[cfg(test)]

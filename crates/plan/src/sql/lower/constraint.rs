@@ -12,6 +12,7 @@ use crate::kind::add_foreign_key::AddForeignKey;
 use crate::kind::add_primary_key::AddPrimaryKey;
 use crate::kind::add_unique::AddUnique;
 use crate::kind::set_not_null::SetNotNull;
+use crate::kind::shared::key::{Key, Sort};
 use crate::pg::lock::LockMode;
 use crate::sql::expr::Expr;
 use crate::sql::ident::{Ident, Name};
@@ -47,21 +48,8 @@ pub(crate) fn add(
             })])
         }
         ConstrType::ConstrUnique => {
-            let unique = unique(lower, table, constraint, at, column)?;
-            let name = match (given, &unique.using_index) {
-                (Some(name), _) => name,
-                (None, Some(index)) => index.clone(),
-                (None, None) => {
-                    let columns: Vec<String> = unique
-                        .columns
-                        .iter()
-                        .chain(&unique.include)
-                        .map(|column| column.as_str().to_owned())
-                        .collect();
-                    namer.index(&table.name.name, &columns, IndexSort::Unique)
-                }
-            };
-            Ok(vec![Change::AddUnique(AddUnique { name, ..unique })])
+            let key = key(lower, table, constraint, at, Sort::Unique, given, column)?;
+            Ok(vec![Change::AddUnique(AddUnique { key })])
         }
         ConstrType::ConstrForeign => {
             if !constraint.is_enforced || is_not_enforced(lower.tokens, at) {
@@ -72,7 +60,10 @@ pub(crate) fn add(
             Ok(vec![Change::AddForeignKey(AddForeignKey { name, ..key })])
         }
         ConstrType::ConstrNotnull => not_null(lower, table, constraint, given.is_some()),
-        ConstrType::ConstrPrimary => primary_key(lower, table, constraint, at, given, column),
+        ConstrType::ConstrPrimary => {
+            let key = key(lower, table, constraint, at, Sort::Primary, given, column)?;
+            Ok(vec![Change::AddPrimaryKey(AddPrimaryKey { key })])
+        }
         _ => Err(lower.refuse(
             "add_exclude",
             Code::NoOnlineForm,
@@ -86,44 +77,61 @@ pub(crate) fn add(
     }
 }
 
-/// ADD PRIMARY KEY.
-fn primary_key(
+/// ADD UNIQUE or ADD PRIMARY KEY.
+fn key(
     lower: &Lower,
     table: &Relation,
     constraint: &Constraint,
     at: &Range<usize>,
+    sort: Sort,
     given: Option<Ident>,
     column: Option<&Ident>,
-) -> Lowered {
+) -> Result<Key, Refused> {
+    let kind = match sort {
+        Sort::Unique => "add_unique",
+        Sort::Primary => "add_primary_key",
+    };
     if constraint.without_overlaps {
-        return Err(without_overlaps(lower, table, "add_primary_key"));
+        return Err(without_overlaps(lower, table, kind));
     }
     let using_index = (!constraint.indexname.is_empty()).then(|| Ident::from(constraint.indexname.as_str()));
     let index = using_index.as_ref().and_then(|name| table.index(name));
-    let columns = match (column, index) {
-        (Some(column), _) => vec![column.clone()],
-        (None, Some(index)) => index.columns.iter().flatten().cloned().collect(),
-        (None, None) => ast::idents(&constraint.keys),
-    };
-    let include = index.map_or_else(|| ast::idents(&constraint.including), |index| index.include.clone());
+    if let (Some(name), None, Sort::Unique) = (&using_index, index, sort) {
+        let reason = format!("index {name} of {} does not exist", table.name);
+        return Err(lower.will_fail(kind, "42704", reason, "correct the name", None));
+    }
+    let mut columns = column.map_or_else(|| ast::idents(&constraint.keys), |column| vec![column.clone()]);
+    let mut include = ast::idents(&constraint.including);
+    if let (Some(index), Sort::Primary) = (index, sort) {
+        // They become NOT NULL.
+        columns = index.columns.iter().flatten().cloned().collect();
+        include.clone_from(&index.include);
+    }
     for column in columns.iter().chain(&include) {
         if table.column(column).is_none() {
-            return Err(lower.missing_column("add_primary_key", table, column));
+            return Err(lower.missing_column(kind, table, column));
         }
     }
     let mut namer = Namer::new(lower.catalog, &table.name.schema);
-    let clauses = key_clauses(lower.tokens, at);
-    Ok(vec![Change::AddPrimaryKey(AddPrimaryKey {
+    let name = given.or_else(|| using_index.clone()).unwrap_or_else(|| match sort {
+        Sort::Unique => {
+            let of = columns.iter().chain(&include).map(|column| column.as_str().to_owned());
+            namer.index(&table.name.name, &of.collect::<Vec<_>>(), IndexSort::Unique)
+        }
+        Sort::Primary => namer.index(&table.name.name, &[], IndexSort::PrimaryKey),
+    });
+    let KeyClauses { storage, deferrable } = key_clauses(lower.tokens, at);
+    Ok(Key {
+        sort,
         table: table.name.clone(),
-        name: given
-            .or_else(|| using_index.clone())
-            .unwrap_or_else(|| namer.index(&table.name.name, &[], IndexSort::PrimaryKey)),
+        name,
         columns,
         include,
-        storage: clauses.storage,
-        deferrable: clauses.deferrable,
+        nulls_not_distinct: constraint.nulls_not_distinct,
+        storage,
+        deferrable,
         using_index,
-    })])
+    })
 }
 
 fn without_overlaps(lower: &Lower, table: &Relation, kind: &'static str) -> Refused {
@@ -194,47 +202,6 @@ pub(crate) fn only_column(expr: &Expr) -> Option<String> {
     let first = expr.columns.first()?;
     let same = !expr.whole_row && expr.columns.iter().all(|reference| reference.column == first.column);
     same.then(|| first.column.as_str().to_owned())
-}
-
-/// A UNIQUE constraint without its name.
-fn unique(
-    lower: &Lower,
-    table: &Relation,
-    constraint: &Constraint,
-    at: &Range<usize>,
-    column: Option<&Ident>,
-) -> Result<AddUnique, Refused> {
-    if constraint.without_overlaps {
-        return Err(without_overlaps(lower, table, "add_unique"));
-    }
-    let clauses = key_clauses(lower.tokens, at);
-    let columns = match column {
-        Some(column) => vec![column.clone()],
-        None => ast::idents(&constraint.keys),
-    };
-    let include = ast::idents(&constraint.including);
-    for column in columns.iter().chain(&include) {
-        if table.column(column).is_none() {
-            return Err(lower.missing_column("add_unique", table, column));
-        }
-    }
-    let using_index = (!constraint.indexname.is_empty()).then(|| Ident::from(constraint.indexname.as_str()));
-    if let Some(index) = &using_index
-        && table.index(index).is_none()
-    {
-        let reason = format!("index {index} of {} does not exist", table.name);
-        return Err(lower.will_fail("add_unique", "42704", reason, "correct the name", None));
-    }
-    Ok(AddUnique {
-        table: table.name.clone(),
-        name: Ident::default(),
-        columns,
-        include,
-        nulls_not_distinct: constraint.nulls_not_distinct,
-        storage: clauses.storage,
-        deferrable: clauses.deferrable,
-        using_index,
-    })
 }
 
 /// `WITH (…)`, `USING INDEX TABLESPACE …` and DEFERRABLE clauses of a key.

@@ -143,9 +143,12 @@ fn a_column_is_sliced_by_its_clauses() {
     assert_eq!(check.expr.rewrite(|_| "x".to_owned()), "x <> ',' AND length(x) > (1 + 2)");
     assert!(check.no_inherit && !check.not_valid);
     let Change::AddUnique(unique) = &changes[2] else { panic!("not a key") };
-    assert_eq!(unique.name.as_str(), "Users_Ä, b_key");
-    assert_eq!((unique.storage.as_str(), unique.nulls_not_distinct), ("WITH (fillfactor = 50)", true));
-    assert_eq!(unique.deferrable, "DEFERRABLE INITIALLY DEFERRED");
+    assert_eq!(unique.key.name.as_str(), "Users_Ä, b_key");
+    assert_eq!(
+        (unique.key.storage.as_str(), unique.key.nulls_not_distinct),
+        ("WITH (fillfactor = 50)", true)
+    );
+    assert_eq!(unique.key.deferrable, "DEFERRABLE INITIALLY DEFERRED");
     let Change::AddForeignKey(key) = &changes[3] else { panic!("not a foreign key") };
     assert_eq!(key.name.as_str(), "Users_Ä, b_fkey");
     assert_eq!(key.references.to_string(), "app.teams");
@@ -192,14 +195,17 @@ fn constraints_as_table_elements() {
     ) else {
         panic!("not a key")
     };
-    assert_eq!(unique.storage, "WITH (fillfactor=70) USING INDEX TABLESPACE fast");
-    assert_eq!((unique.columns.len(), unique.include.len(), unique.deferrable.as_str()), (2, 1, ""));
+    assert_eq!(unique.key.storage, "WITH (fillfactor=70) USING INDEX TABLESPACE fast");
+    assert_eq!(
+        (unique.key.columns.len(), unique.key.include.len(), unique.key.deferrable.as_str()),
+        (2, 1, "")
+    );
     let ddl = format!("{USERS}; CREATE UNIQUE INDEX mails ON \"Users\" (mail)");
     let Change::AddUnique(unique) = change(&ddl, "ALTER TABLE \"Users\" ADD UNIQUE USING INDEX mails") else {
         panic!("not a key")
     };
-    assert_eq!((unique.name.as_str(), unique.using_index), ("mails", Some(Ident::new("mails"))));
-    assert!(unique.columns.is_empty());
+    assert_eq!((unique.key.name.as_str(), unique.key.using_index), ("mails", Some(Ident::new("mails"))));
+    assert!(unique.key.columns.is_empty());
     let Change::AddCheck(check) = change(USERS, "ALTER TABLE \"Users\" ADD CHECK (id > team) NOT VALID")
     else {
         panic!("not a check")
