@@ -298,8 +298,10 @@ fn rounded(rows: u64) -> String {
 fn rows(backfill: &Backfill) -> String {
     let table = &backfill.table;
     match &backfill.write {
-        Write::Update { alias, set, pending } => {
-            let set: Vec<String> = set.iter().map(|(column, expr)| format!("{column} = {expr}")).collect();
+        Write::Update { alias, set, unchanged, pending } => {
+            let set = set.iter().map(|(column, expr)| format!("{column} = {expr}"));
+            let unchanged = unchanged.iter().map(|column| format!("{column} = {alias}.{column}"));
+            let set: Vec<String> = set.chain(unchanged).collect();
             format!("UPDATE ONLY {table} AS {alias} SET {} WHERE {pending};", set.join(", "))
         }
         Write::Copy { into, columns } => {
@@ -316,10 +318,10 @@ fn walk(backfill: &Backfill) -> String {
     match &backfill.walk {
         Walk::Pages { stride: 1 } => "page by page".to_owned(),
         Walk::Pages { stride } => format!("in windows of pages, every {stride}th row at a time"),
-        Walk::Key { columns, row_set: None } => format!("in order of ({})", list(columns)),
-        Walk::Key { columns, row_set: Some(set) } => {
+        Walk::Key { columns } => format!("in order of ({})", list(columns)),
+        Walk::RowSet(set) => {
             let those = set.filter.as_ref().map_or("all rows", |_| "the rows that satisfy WHERE");
-            format!("in order of ({}), {those} at the start, each once", list(columns))
+            format!("{those} at the start, each once, by ({})", list(&set.key))
         }
     }
 }

@@ -222,6 +222,8 @@ pub enum Write {
         alias: Ident,
         /// Columns and their expressions.
         set: Vec<(Ident, String)>,
+        /// Indexed columns that are written with the value they have, which spares PostgreSQL a vain search.
+        unchanged: Vec<Ident>,
         /// True for rows that still need the write. For [`Walk::Pages`] it must turn false once a row is written.
         pending: String,
     },
@@ -251,24 +253,25 @@ pub enum Walk {
     /// Windows of heap pages by ctid; within a window `stride` passes, each over every stride-th row, so that pruning makes
     /// room on the page for HOT updates. Only for writes with a pending predicate. A last sweep takes rows that moved.
     Pages {
-        /// Passes per window; 1 is a plain sweep.
+        /// Passes per window, a power of two; 1 is a plain sweep.
         stride: u32,
     },
     /// Ascending batches of a unique NOT NULL key that the statement does not write.
     Key {
         /// Key columns.
         columns: Vec<Ident>,
-        /// For writes that are not idempotent: table in schema `concertina` that fixes the row set at the start. Each row of
-        /// it is written exactly once.
-        row_set: Option<RowSet>,
     },
+    /// Rows fixed at the start: for writes that are not idempotent. Each of them is written exactly once.
+    RowSet(RowSet),
 }
 
 /// The rows that satisfied the statement's WHERE when the backfill started, by key, in a table of ours.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RowSet {
-    /// The table; made by the backfill, dropped when it is done.
+    /// The table, in schema `concertina`; made by the backfill, dropped when it is done.
     pub table: Name,
+    /// A unique NOT NULL key of the table that the statement does not write.
+    pub key: Vec<Ident>,
     /// The statement's WHERE, evaluated at the start and again at each row's batch.
     pub filter: Option<String>,
     /// Alias under which the filter sees the table.

@@ -31,7 +31,7 @@ pub struct Settings {
 pub struct Throttle {
     /// Share of the time spent working, 0 < load <= 1; 1 never pauses by itself. Default 0.5.
     pub load: f64,
-    /// Time that the server should work on one batch; AIMD sizes batches to it. What clients feel at p99 grows with it. Default 4 ms.
+    /// Time that the server should work on one batch; AIMD sizes batches to it. What clients feel at p99 grows with it. Default 0.5 ms.
     pub batch: Duration,
     /// Pause while any standby is further behind than this many bytes of WAL (replay). Default 64 MiB; `None` ignores lag.
     pub max_lag_bytes: Option<u64>,
@@ -61,7 +61,7 @@ impl Default for Throttle {
     fn default() -> Self {
         Self {
             load: 0.5,
-            batch: Duration::from_millis(4),
+            batch: Duration::from_micros(500),
             max_lag_bytes: Some(64 << 20),
             slo_query: None,
             slo_max: 0.0,

@@ -2,6 +2,7 @@
 //!
 //! A signal that cannot be read counts as bad: the backfill waits and says what it cannot see.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
@@ -20,10 +21,14 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// How long to wait for a signal that this role will never be able to read.
 const BLIND_PATIENCE: Duration = Duration::from_secs(60);
 
+/// How many of the latest batches say what a unit costs: their median, because a batch that the machine merely kept waiting
+/// says nothing about its size.
+const REMEMBERED: usize = 5;
+
 /// Size of the next batch, in whatever the walk counts.
 ///
-/// Additive increase, multiplicative decrease, with a doubling start: a batch that took too long shrinks the next one at
-/// once, a short one lets it grow slowly.
+/// As large as fits into the target time by what the latest batches cost. It grows slowly after a doubling start, shrinks
+/// quickly, and is halved when somebody suffered.
 #[derive(Clone, Debug)]
 pub(crate) struct Size {
     now: f64,
@@ -31,11 +36,14 @@ pub(crate) struct Size {
     max: f64,
     target: Duration,
     starting: bool,
+    /// Seconds per unit, oldest first.
+    costs: VecDeque<f64>,
 }
 
 impl Size {
     pub(crate) fn new(first: u64, min: u64, max: u64, target: Duration) -> Self {
-        Self { now: first as f64, min: min as f64, max: max as f64, target, starting: true }
+        let costs = VecDeque::with_capacity(REMEMBERED);
+        Self { now: first as f64, min: min as f64, max: max as f64, target, starting: true, costs }
     }
 
     pub(crate) fn get(&self) -> u64 {
@@ -44,17 +52,14 @@ impl Size {
 
     /// A batch of the present size took this long.
     pub(crate) fn took(&mut self, time: Duration) {
-        let ratio = time.as_secs_f64() / self.target.as_secs_f64().max(1e-6);
-        if ratio > 1.0 {
-            self.starting = false;
-            self.now *= (1.0 / ratio).clamp(0.25, 0.9);
-        } else if self.starting && ratio < 0.5 {
-            self.now *= 2.0;
-        } else if ratio < 0.9 {
-            self.starting = false;
-            self.now *= 1.0 + (0.9 - ratio).min(0.25);
+        if self.costs.len() == REMEMBERED {
+            self.costs.pop_front();
         }
-        self.now = self.now.clamp(self.min, self.max);
+        self.costs.push_back(time.as_secs_f64() / self.now);
+        let fits = self.target.as_secs_f64() / median(&self.costs).max(1e-12);
+        self.starting &= fits > 2.0 * self.now;
+        let most = if self.starting { 2.0 } else { 1.25 };
+        self.now = fits.clamp(self.now * 0.25, self.now * most).clamp(self.min, self.max);
     }
 
     /// Somebody waited for us, or the batch had to be given up.
@@ -62,6 +67,13 @@ impl Size {
         self.starting = false;
         self.now = (self.now / 2.0).max(self.min);
     }
+}
+
+/// Of an even number the upper one of the two in the middle.
+fn median(values: &VecDeque<f64>) -> f64 {
+    let mut sorted: Vec<f64> = values.iter().copied().collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
 }
 
 /// The state of a backfill's manners.
@@ -201,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn batches_grow_to_the_target_and_shrink_at_once() {
+    fn batches_fit_the_target_and_a_single_slow_one_does_not_count() {
         let target = Duration::from_millis(60);
         let mut size = Size::new(100, 10, 100_000, target);
         // A server that does one unit in 30 µs: 2,000 fit.
@@ -209,10 +221,17 @@ mod tests {
             let time = Duration::from_micros(30 * size.get());
             size.took(time);
         }
-        assert!((1_500..=2_100).contains(&size.get()), "{}", size.get());
-        size.took(target * 3);
-        assert!(size.get() < 800, "{}", size.get());
+        assert!((1_900..=2_100).contains(&size.get()), "{}", size.get());
+        size.took(target * 30);
+        assert!((1_900..=2_100).contains(&size.get()), "{}", size.get());
+        // Work has become ten times as dear.
+        for _ in 0..6 {
+            let time = Duration::from_micros(300 * size.get());
+            size.took(time);
+        }
+        assert!((180..=220).contains(&size.get()), "{}", size.get());
         size.halve();
+        assert!(size.get() <= 110, "{}", size.get());
         for _ in 0..20 {
             size.halve();
         }

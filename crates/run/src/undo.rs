@@ -199,7 +199,7 @@ impl<'p> Begun<'p> {
                 alone::clean(run, &job, heal, Instant::now()).await
             }
             Action::Backfill(work) => match &work.walk {
-                Walk::Key { row_set: Some(row_set), .. } => {
+                Walk::RowSet(row_set) => {
                     let sql = batch::row_set_drop(row_set);
                     run.in_ledger(async {
                         run.work
@@ -210,7 +210,7 @@ impl<'p> Begun<'p> {
                     })
                     .await
                 }
-                Walk::Key { row_set: None, .. } | Walk::Pages { .. } => Ok(()),
+                Walk::Key { .. } | Walk::Pages { .. } => Ok(()),
             },
             _ => Ok(()),
         }

@@ -24,9 +24,12 @@ fn everything() -> Plan {
         sql: "CREATE UNIQUE INDEX CONCURRENTLY t_w ON public.t (w)".into(),
         heal: Some("DROP INDEX CONCURRENTLY IF EXISTS public.t_w".into()),
     };
-    let row_set =
-        RowSet { table: Name::new("concertina", "rows_of_t"), filter: None, alias: Ident::new("t") };
-    let by_key = Walk::Key { columns: vec![Ident::new("id")], row_set: Some(row_set) };
+    let by_key = Walk::RowSet(RowSet {
+        table: Name::new("concertina", "rows_of_t"),
+        key: vec![Ident::new("id")],
+        filter: None,
+        alias: Ident::new("t"),
+    });
     let proof =
         Action::Proof { query: "SELECT id FROM public.t WHERE w IS NULL".into(), violation: "no w".into() };
     let check = "ALTER TABLE public.t ADD CONSTRAINT w_there CHECK (w IS NOT NULL) NOT VALID";

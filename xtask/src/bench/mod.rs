@@ -29,7 +29,7 @@ pub(crate) struct Args {
     windows: usize,
     /// Milliseconds of a batch in the client benchmark; the default of Concertina when left out
     #[arg(long)]
-    batch: Option<u64>,
+    batch: Option<f64>,
     /// Share of the time spent working in the client benchmark; the default of Concertina when left out
     #[arg(long)]
     load: Option<f64>,
@@ -52,7 +52,7 @@ impl Args {
     fn settings(&self) -> Settings {
         let mut settings = Settings::default();
         let throttle = &mut settings.throttle;
-        throttle.batch = self.batch.map_or(throttle.batch, Duration::from_millis);
+        throttle.batch = self.batch.map_or(throttle.batch, |ms| Duration::from_secs_f64(ms / 1e3));
         throttle.load = self.load.unwrap_or(throttle.load);
         settings
     }

@@ -6,7 +6,7 @@ use concertina_lab::Server;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Format, Global};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::demo::{self, Options, Seen, Stage};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
@@ -36,6 +36,11 @@ pub struct Demo {
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
 
+    /// Time that the server works on one batch of the backfill: longer than the default elsewhere, so that the demo is over
+    /// within three minutes.
+    #[arg(long, value_name = "DURATION", default_value = "4ms", value_parser = config::parse_duration)]
+    batch: Duration,
+
     /// Keep the server and both databases until Ctrl-C, and say how to connect.
     #[arg(long)]
     keep: bool,
@@ -44,13 +49,15 @@ pub struct Demo {
 impl Demo {
     pub(crate) async fn run(self, global: &Global) -> Result<ExitCode, Failure> {
         let stage = Stage::new(global);
+        let mut settings = Config::load(global)?.settings;
+        settings.throttle.batch = self.batch;
         let options = Options {
             rows: self.rows,
             rate: f64::from(self.rate),
             connections: self.connections as usize,
             before: Duration::from_secs(self.seconds),
             keep: self.keep,
-            settings: Config::load(global)?.settings,
+            settings,
         };
         // Whoever interrupts it wants it gone: dropping the future stops the server and removes its directory.
         let interrupted = interrupted()?;

@@ -208,6 +208,8 @@ mod tests {
         assert!(!secret.contains("geheim"), "{secret}");
         let policy = mistake("[policy]\nstrides = 3\n");
         assert!(policy.starts_with("2:1: "), "{policy}");
+        let stride = mistake("[policy]\nstride = 12\n");
+        assert!(stride.starts_with("2:10: ") && stride.contains("power of two"), "{stride}");
     }
 
     #[test]

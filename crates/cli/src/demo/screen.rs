@@ -47,7 +47,7 @@ fn setting(seen: &Seen) -> String {
         "{STRONG}PostgreSQL {}{STRONG:#} on {} cores; fsync on, {}\n\
          {} orders, {} customers, {} products: {}, the same files for both runs\n\
          {} connections, {} operations a second ({} % reads), the same seed; each is timed from when it was due\n\
-         Concertina may keep a client waiting for {} at most, and works {:.0} % of the time while it fills rows\n",
+         Concertina may keep a client waiting for {} at most, and works {:.0} % of the time, in batches of {}, while it fills rows\n",
         seen.machine.version,
         seen.machine.cores,
         settings.join(", "),
@@ -60,6 +60,7 @@ fn setting(seen: &Seen) -> String {
         clients::reads(),
         duration(seen.options.settings.max_stall),
         seen.options.settings.throttle.load * 100.0,
+        duration(seen.options.settings.throttle.batch),
     )
 }
 

@@ -311,8 +311,10 @@ fn names(idents: &[Ident]) -> String {
 
 fn describe_write(write: &Write) -> String {
     match write {
-        Write::Update { set, .. } => {
-            let set: Vec<String> = set.iter().map(|(column, value)| format!("{column} = {value}")).collect();
+        Write::Update { alias, set, unchanged, .. } => {
+            let set = set.iter().map(|(column, value)| format!("{column} = {value}"));
+            let unchanged = unchanged.iter().map(|column| format!("{column} = {alias}.{column}"));
+            let set: Vec<String> = set.chain(unchanged).collect();
             format!("SET {}", set.join(", "))
         }
         Write::Copy { into, columns } => format!("copy {} into {into}", names(columns)),
@@ -324,9 +326,9 @@ fn describe_walk(walk: &Walk) -> String {
     match walk {
         Walk::Pages { stride: 1 } => "by pages".to_owned(),
         Walk::Pages { stride } => format!("by windows of pages, in {stride} passes each"),
-        Walk::Key { columns, row_set: None } => format!("by key ({})", names(columns)),
-        Walk::Key { columns, row_set: Some(set) } => {
-            format!("by key ({}), rows fixed at the start in {}", names(columns), set.table)
+        Walk::Key { columns } => format!("by key ({})", names(columns)),
+        Walk::RowSet(set) => {
+            format!("by key ({}), rows fixed at the start in {}", names(&set.key), set.table)
         }
     }
 }

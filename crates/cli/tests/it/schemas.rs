@@ -34,6 +34,7 @@ fn plan() -> Plan {
     let update = Write::Update {
         alias: Ident::new("orders"),
         set: vec![(Ident::new("a"), "1".into())],
+        unchanged: vec![Ident::new("b")],
         pending: "true".into(),
     };
     let backfill =
@@ -52,7 +53,7 @@ fn plan() -> Plan {
             "Undo needs it.",
             backfill(
                 Write::Copy { into: name(), columns: vec![Ident::new("id")] },
-                Walk::Key { columns: vec![Ident::new("id")], row_set: None },
+                Walk::Key { columns: vec![Ident::new("id")] },
             ),
         ),
         Step::new(Phase::Validate, "Validate", "Proof.", Action::Long { sql: "ALTER …".into() }),

@@ -331,6 +331,7 @@ impl UpdateTable {
                 schema: Ident::new("concertina"),
                 name: Ident::generated(&format!("rows_{}", leaf.name.name.as_str()), &content),
             },
+            key,
             filter,
             alias: self.alias.clone(),
         };
@@ -344,7 +345,7 @@ impl UpdateTable {
             }
             undo => undo,
         };
-        let walk = Walk::Key { columns: key, row_set: Some(row_set) };
+        let walk = Walk::RowSet(row_set);
         self.rows(
             "each row that satisfies WHERE at the start is written once, by its key",
             walk,
@@ -404,7 +405,7 @@ impl UpdateTable {
         batch::Rows {
             title: format!("Update {}", self.table),
             why: why.to_owned(),
-            write: Write::Update { alias: self.alias.clone(), set, pending },
+            write: Write::Update { alias: self.alias.clone(), set, unchanged: Vec::new(), pending },
             walk,
             fire_triggers: true,
             undo,

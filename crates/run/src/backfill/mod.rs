@@ -1,7 +1,9 @@
 //! Rows in batches: throttled, journaled, resumable.
 //!
 //! ```text
-//! pages  windows of heap pages, strided; for writes with a "pending" predicate      keys  ascending batches of a key
+//! pages    windows of heap pages, strided; for writes with a "pending" predicate
+//! keys     ascending batches of a key; for writes that may be repeated
+//! row_set  slices of a row set that was fixed at the start; for writes that may not
 //! ```
 //! Every batch is one transaction: fence, write, cursor. Its COMMIT does not wait for the WAL to reach the disk: should
 //! the server crash, the batches that are lost are lost together with their cursor, in order from the last one back, so
@@ -10,6 +12,7 @@
 
 mod keys;
 mod pages;
+mod row_set;
 
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -41,11 +44,12 @@ pub(crate) async fn run(
     let mut walker = Walker::new(run, job, work, known).await?;
     match &work.walk {
         Walk::Pages { stride } => pages::run(run, &mut walker, *stride, known).await,
-        Walk::Key { row_set, .. } => keys::run(run, &mut walker, row_set.as_ref(), known).await,
+        Walk::Key { columns } => keys::run(run, &mut walker, columns, known).await,
+        Walk::RowSet(row_set) => row_set::run(run, &mut walker, row_set, known).await,
     }
 }
 
-/// What both walks share: batches as transactions, their retries, their manners, their progress.
+/// What the walks share: batches as transactions, their retries, their manners, their progress.
 pub(crate) struct Walker<'p> {
     pub(crate) job: Job<'p>,
     pub(crate) work: &'p Backfill,
@@ -170,8 +174,7 @@ impl<'p> Walker<'p> {
         fenced?;
         let rows = done.doing(&self.job.step.title)?.iter().map(written).sum::<i64>();
         let worked: f64 = worked.doing("look at the server's clock")?.get(0);
-        let cursor = serde_json::to_value(cursor)
-            .map_err(|error| Error::Ledger { message: format!("the cursor cannot be written: {error}") })?;
+        let cursor = to_json(cursor)?;
         if run.settings.observe_locks && !self.observed {
             let claims = obstacle::claimed(&run.control, &self.job.step.locks).await?;
             let before = observe::Before::look(&run.control, &claims).await?;
@@ -195,11 +198,11 @@ impl<'p> Walker<'p> {
     }
 
     /// Ends the step, with `last` in the same transaction, durably.
-    pub(crate) async fn finish(&mut self, run: &Run, last: &[String]) -> Result<(), Error> {
+    pub(crate) async fn finish(&mut self, run: &Run, last: Option<&str>) -> Result<(), Error> {
         let (key, rows) = (self.job.key, self.rows);
         let client = &run.work.client;
         run.in_ledger(async {
-            for statement in last {
+            if let Some(statement) = last {
                 client.batch_execute(statement).await.doing("remove the row set")?;
             }
             ledger::finish_step(client, key, Some(rows)).await?;
@@ -221,6 +224,12 @@ fn written(message: &SimpleQueryMessage) -> i64 {
         SimpleQueryMessage::CommandComplete(rows) => i64::try_from(*rows).unwrap_or(i64::MAX),
         _ => 0,
     }
+}
+
+/// A cursor for the ledger.
+pub(crate) fn to_json<C: Serialize>(cursor: &C) -> Result<serde_json::Value, Error> {
+    serde_json::to_value(cursor)
+        .map_err(|error| Error::Ledger { message: format!("the cursor cannot be written: {error}") })
 }
 
 /// The cursor of an earlier run, if it is of this walk.

@@ -18,8 +18,12 @@ use crate::ledger::StepRow;
 use crate::long_step::cancellable;
 use crate::throttle::Size;
 
-/// Pages of a window: at first, at least, at most.
-const WINDOW: (u64, u64, u64) = (256, 64, 8192);
+/// Pages of a window: enough for what a pass left dead to be prunable when the next one comes, few enough to be still in
+/// memory then.
+const WINDOW: u64 = 1024;
+
+/// Pages that a batch looks at: at first, at least, at most.
+const BATCH: (u64, u64, u64) = (64, 4, WINDOW);
 
 /// Windowed sweeps that may find something before the last one, which is a single statement.
 const SWEEPS: u32 = 4;
@@ -30,14 +34,14 @@ const SWEEPS: u32 = 4;
 enum Cursor {
     /// A pass over a window.
     Window {
-        /// First page.
+        /// First page of the window.
         from: u64,
-        /// One past the last page.
+        /// One past its last page.
         to: u64,
         /// Which pass.
         pass: u32,
-        /// Passes of this window.
-        passes: u32,
+        /// First page that this pass has not seen.
+        at: u64,
         /// One past the last page of the walk.
         end: u64,
     },
@@ -60,24 +64,24 @@ pub(super) async fn run(
     stride: u32,
     known: Option<&StepRow>,
 ) -> Result<(), Error> {
-    let (first, min, max) = WINDOW;
+    let (first, min, max) = BATCH;
     let mut size = Size::new(first, min, max, run.settings.throttle.batch);
     let mut at = match cursor(known)? {
         Some(cursor) => cursor,
         None => {
             let end = page_count(run, walker).await?;
-            window(0, end, stride, size.get())
+            window(0, end)
         }
     };
     loop {
         at = match at {
             Cursor::Window { from, end, .. } if from >= end => look_back(run, walker, 1).await?,
-            Cursor::Window { from, to, pass, passes, end } => {
-                pass_window(run, walker, &mut size, (from, to, pass, passes, end), stride).await?
+            Cursor::Window { from, to, pass, at, end } => {
+                pass_window(run, walker, &mut size, stride, (from, to, pass, at, end)).await?
             }
             Cursor::Sweep { round, from, end } if from >= end => look_back(run, walker, round + 1).await?,
             Cursor::Sweep { round, from, end } => sweep(run, walker, &mut size, round, from, end).await?,
-            Cursor::Over => return walker.finish(run, &[]).await,
+            Cursor::Over => return walker.finish(run, None).await,
         };
     }
 }
@@ -91,46 +95,42 @@ async fn look_back(run: &Run, walker: &mut Walker<'_>, round: u32) -> Result<Cur
     })
 }
 
-/// The next window; a small one is not worth several passes.
-fn window(from: u64, end: u64, stride: u32, pages: u64) -> Cursor {
-    let to = (from + pages).min(end);
-    Cursor::Window { from, to, pass: 0, passes: stride.max(1), end }
+/// The window that begins here.
+fn window(from: u64, end: u64) -> Cursor {
+    Cursor::Window { from, to: (from + WINDOW).min(end), pass: 0, at: from, end }
 }
 
+/// A batch: a part of a pass. The first pass moves rows to other pages and takes longer than the others, so each batch
+/// counts for the size of the next.
 async fn pass_window(
     run: &mut Run,
     walker: &mut Walker<'_>,
     size: &mut Size,
-    (from, to, pass, passes, end): (u64, u64, u32, u32, u64),
     stride: u32,
+    (from, to, pass, at, end): (u64, u64, u32, u64, u64),
 ) -> Result<Cursor, Error> {
-    // The last pass takes the rest: rows that moved within the window, and rows that a client holds now and released before.
-    let part = (pass + 1 < passes).then_some(Stride { part: pass, of: passes });
-    let after = match part {
-        Some(_) => Cursor::Window { from, to, pass: pass + 1, passes, end },
-        None => window(to, end, stride, size.get()),
+    let upto = (at + size.get()).min(to);
+    let last = pass + 1 >= stride;
+    // The last pass takes the rest: rows that moved within the window, and rows that a client held and released.
+    let part = (!last).then_some(Stride { part: pass, of: stride });
+    let after = match (upto < to, last) {
+        (true, _) => Cursor::Window { from, to, pass, at: upto, end },
+        (false, false) => Cursor::Window { from, to, pass: pass + 1, at: from, end },
+        (false, true) => window(to, end),
     };
-    let sql = batch::page_pass(walker.work, from, to, part);
+    let sql = batch::page_pass(walker.work, at, upto, part);
     let Some(took) = walker.batch(run, size, &sql, &after).await? else {
-        // What other passes wrote of this window is no longer pending, so it may be cut anew.
-        return Ok(window(from, end, stride, size.get()));
+        return Ok(Cursor::Window { from, to, pass, at, end });
     };
-    let width = to - from;
-    // One pass in the middle stands for the window: the first ones pay for reading it.
-    if pass == passes / 2 && width >= size.get().min(end - from) {
+    if upto - at >= size.get() {
         size.took(took);
     }
-    let within = f64::from(pass + 1) / f64::from(passes) * width as f64;
+    let within = (f64::from(pass) * (to - from) as f64 + (upto - from) as f64) / f64::from(stride.max(1));
     walker.tell(run, (from as f64 + within) / (end.max(1) as f64));
-    Ok(match after {
-        // The size may have changed after the cursor was written; a window that has not begun may still change.
-        Cursor::Window { from, pass: 0, end, .. } => window(from, end, stride, size.get()),
-        after => after,
-    })
+    Ok(after)
 }
 
-/// A batch of a sweep. Sweeps look at many pages to find few rows, so their batches are larger, but a client that waits for
-/// one of the rows still ends them. After a few, the last resort is a single statement, whose snapshot no row escapes.
+/// A batch of a sweep. After a few sweeps, the last resort is a single statement, whose snapshot no row escapes.
 async fn sweep(
     run: &mut Run,
     walker: &mut Walker<'_>,
@@ -145,7 +145,7 @@ async fn sweep(
         let done = walker.batch(run, size, &everything, &Cursor::Over).await?;
         return Ok(done.map_or(again, |_| Cursor::Over));
     }
-    let to = from + size.get().saturating_mul(4);
+    let to = from + size.get();
     let after = Cursor::Sweep { round, from: to.min(end), end };
     // Rows may have moved beyond the end that was fixed.
     let upper = if to >= end { u64::from(u32::MAX) } else { to };

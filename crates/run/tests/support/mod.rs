@@ -117,6 +117,7 @@ pub(crate) fn update(column: &str, expr: &str, pending: &str, walk: Walk) -> Bac
         write: Write::Update {
             alias: Ident::new("t"),
             set: vec![(Ident::new(column), expr.to_owned())],
+            unchanged: Vec::new(),
             pending: pending.to_owned(),
         },
         walk,

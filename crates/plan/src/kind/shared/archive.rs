@@ -94,7 +94,7 @@ impl<'a> Archive<'a> {
             title: format!("Archive column {} of {}", self.column.name, self.table.name),
             why: "undo brings the values back from there".to_owned(),
             write: Write::Copy { into: self.name.clone(), columns },
-            walk: Walk::Key { columns: self.key.clone(), row_set: None },
+            walk: Walk::Key { columns: self.key.clone() },
             fire_triggers: false,
             undo: Undo::Nothing,
         };
@@ -154,7 +154,7 @@ impl<'a> Archive<'a> {
             title: format!("Bring back column {column} of {table}"),
             why: "from the archive, row by row".to_owned(),
             write: Write::Restore { from: self.name.clone(), key: self.key.clone(), column: column.clone() },
-            walk: Walk::Key { columns: self.key.clone(), row_set: None },
+            walk: Walk::Key { columns: self.key.clone() },
             fire_triggers: false,
             undo: Undo::Nothing,
         };
@@ -172,9 +172,10 @@ impl<'a> Archive<'a> {
             write: Write::Update {
                 alias: alias.clone(),
                 set: vec![(column.clone(), default.to_owned())],
+                unchanged: Vec::new(),
                 pending: format!("{alias}.{column} IS NULL"),
             },
-            walk: Walk::Key { columns: self.key.clone(), row_set: None },
+            walk: Walk::Key { columns: self.key.clone() },
             fire_triggers: false,
             undo: Undo::Nothing,
         };

@@ -3,7 +3,7 @@
 //! It fires last of the BEFORE row triggers, so that it sees what users' triggers changed. What changed is decided by the
 //! image of the values, never by `=`: some types have none, and for others it calls different values equal.
 
-use crate::catalog::{Catalog, Relation, Trigger, TriggerEvent, Volatility};
+use crate::catalog::{Catalog, Relation, Trigger, TriggerEvent};
 use crate::ddl;
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
@@ -74,19 +74,20 @@ impl Derivation<'_> {
 
     /// The rows that still need their value: true until the row is written, and never true again after. A row for which the
     /// value is NULL needs no write.
-    pub(crate) fn pending(&self, column: &Ident, catalog: &Catalog) -> String {
+    pub(crate) fn pending(&self, column: &Ident, table: Option<&Relation>) -> String {
         let missing = format!("{}.{column} IS NULL", self.alias);
+        let never_null = |expr: &Expr| match table {
+            Some(table) => expr.never_null_in(table),
+            None => expr.never_null(|_| false),
+        };
         let filter = self.filter.filter(|_| self.otherwise.is_none()).map(|filter| self.over_table(filter));
-        let value = match &self.expr.null_when {
-            _ if [Some(self.expr), self.otherwise].into_iter().flatten().all(|e| e.never_null(|_| false)) => {
-                None
-            }
-            // A volatile expression is not evaluated twice where that can be helped.
-            NullWhen::AnyOf(sources)
-                if self.otherwise.is_none() && self.expr.volatility(catalog) == Volatility::Volatile =>
-            {
-                let each = sources.iter().map(|source| format!("{}.{source} IS NOT NULL", self.alias));
-                Some(each.collect::<Vec<_>>().join(" AND "))
+        let value = match (&self.expr.null_when, self.otherwise) {
+            _ if [Some(self.expr), self.otherwise].into_iter().flatten().all(never_null) => None,
+            // Sources that are there say enough, and the value is not computed twice, nor a volatile one rolled twice.
+            (NullWhen::AnyOf(sources), None) => {
+                let there: Vec<String> =
+                    sources.iter().map(|source| format!("{}.{source} IS NOT NULL", self.alias)).collect();
+                Some(format!("({} OR NOT ({} IS NULL))", there.join(" AND "), wrap(&self.value())))
             }
             _ => Some(format!("NOT ({} IS NULL)", wrap(&self.value()))),
         };
@@ -189,7 +190,8 @@ pub(crate) fn backfill(
         write: Write::Update {
             alias: from.alias.clone(),
             set: vec![(column.clone(), from.value())],
-            pending: from.pending(column, ctx.logical),
+            unchanged: batch::unchanged(ctx, table, column, manner.fire_triggers),
+            pending: from.pending(column, ctx.physical.relation(table)),
         },
         walk: Walk::Pages { stride: manner.stride },
         fire_triggers: manner.fire_triggers,

@@ -180,10 +180,8 @@ pub(crate) fn show(plan: &Plan) -> String {
             Action::Backfill(backfill) => {
                 let walk = match &backfill.walk {
                     Walk::Pages { stride } => format!("pages, stride {stride}"),
-                    Walk::Key { columns, row_set } => {
-                        let rows = if row_set.is_some() { ", row set" } else { "" };
-                        format!("key {columns:?}{rows}")
-                    }
+                    Walk::Key { columns } => format!("key {columns:?}"),
+                    Walk::RowSet(row_set) => format!("key {:?}, row set", row_set.key),
                 };
                 if let Write::Update { set, pending, .. } = &backfill.write {
                     let set: Vec<String> =

@@ -28,7 +28,7 @@ fn each_row_of_the_start_is_written_once() {
         "backfill public.users by key [id], row set: age = u.age + 1, name = upper(u.name) where true\n"
     );
     let Action::Backfill(backfill) = &plan.steps[0].action else { panic!("{plan:?}") };
-    let Walk::Key { row_set: Some(row_set), .. } = &backfill.walk else { panic!("{plan:?}") };
+    let Walk::RowSet(row_set) = &backfill.walk else { panic!("{plan:?}") };
     assert_eq!(row_set.filter.as_deref(), Some("u.age < 50"));
     assert_eq!(row_set.table.schema, Ident::new("concertina"));
     assert!(backfill.fire_triggers);
@@ -179,6 +179,6 @@ fn the_time_is_read_once() {
         )
     );
     let Action::Backfill(backfill) = &plan.steps[1].action else { panic!("{plan:?}") };
-    let Walk::Key { row_set: Some(row_set), .. } = &backfill.walk else { panic!("{plan:?}") };
+    let Walk::RowSet(row_set) = &backfill.walk else { panic!("{plan:?}") };
     assert_eq!(row_set.filter, Some(format!("({function}::timestamp(0)) > '2020-01-01'")));
 }
