@@ -18,7 +18,7 @@ pub struct Picture {
     pub schema: String,
     /// Rows as text, sorted, by table; columns by name.
     pub rows: BTreeMap<String, Vec<String>>,
-    /// Where each sequence stands, by its name and owning column; see [`sequences`].
+    /// Where each sequence stands, by its name and owning column.
     pub sequences: BTreeMap<String, String>,
 }
 

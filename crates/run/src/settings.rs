@@ -29,9 +29,10 @@ pub struct Settings {
 /// How a backfill shares the server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Throttle {
-    /// Share of the time spent working, 0 < load <= 1; 1 never pauses by itself. Default 0.5.
+    /// Share of the time spent working, at most, 0 < load <= 1; 1 never pauses by itself. Default 0.5.
     pub load: f64,
-    /// Time that the server should work on one batch; AIMD sizes batches to it. What clients feel at p99 grows with it. Default 0.5 ms.
+    /// Time that the server should work on one batch; batches are sized to it. What clients feel at p99 grows with it.
+    /// Default 0.5 ms.
     pub batch: Duration,
     /// Pause while any standby is further behind than this many bytes of WAL (replay). Default 64 MiB; `None` ignores lag.
     pub max_lag_bytes: Option<u64>,
