@@ -96,6 +96,7 @@ pub enum Command {
     Undo(cmd::undo::Undo),
     Status(cmd::status::Status),
     History(cmd::history::History),
+    Report(cmd::report::Report),
     Apply(cmd::apply::Apply),
     Demo(cmd::demo::Demo),
     #[command(hide = true)]

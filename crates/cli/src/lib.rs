@@ -25,6 +25,7 @@ mod session;
 mod signal;
 
 pub mod render;
+pub mod report;
 pub mod wire;
 
 pub use exit_code::ExitCode;

@@ -15,7 +15,7 @@ use tokio_postgres::types::Type;
 use crate::error::{Doing, Error, Failure};
 use crate::event::Event;
 use crate::executor::{Backoff, Job, Run};
-use crate::ledger::StepRow;
+use crate::ledger::{SpanKind, StepRow};
 use crate::long_step::{cancellable, check_patience, is_violation, violated};
 use crate::observe::{Before, Sampled};
 use crate::obstacle::seconds;
@@ -42,6 +42,7 @@ pub(crate) async fn run(
             clean(run, job, heal, since).await?;
         }
         run.begin_try(job).await?;
+        let tried = Instant::now();
         begun = true;
         failpoint::reach("alone_begun");
         let Err(error) = execute(run, job, sql).await else {
@@ -65,6 +66,7 @@ pub(crate) async fn run(
         match error {
             error if error.failure().is_transient() => {
                 let reason = error.to_string();
+                run.journal.note(SpanKind::GivenUp, tried, reason.clone());
                 run.tell(&Event::Retry { step: job.number, attempt, reason: reason.clone() });
                 check_patience(run, job, since, &reason)?;
             }

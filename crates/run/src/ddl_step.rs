@@ -14,6 +14,8 @@ use concertina_plan::pg::lock::LockMode;
 use crate::error::{Doing, Error, Failure};
 use crate::event::Event;
 use crate::executor::{Backoff, Job, Run};
+use crate::journal::Span;
+use crate::ledger::SpanKind;
 use crate::obstacle::{Claimed, Obstacles, claimed, seconds};
 use crate::watch::{CLOSELY, watched};
 use crate::{failpoint, ledger, observe};
@@ -40,23 +42,29 @@ pub(crate) async fn run(run: &mut Run, job: &Job<'_>, sql: &[String]) -> Result<
         // withdrawn like a short statement, so only its wait for the locks is bounded.
         let unbounded = AtomicBool::new(false);
         let tried = Instant::now();
-        let mut lock_wait = Duration::ZERO;
+        let (mut lock_wait, mut locked, mut ended) = (Duration::ZERO, None, tried);
         let (result, stalls) = watched(&run.control, &run.work, &oids, limit, CLOSELY, &unbounded, async {
-            let result = one_try(run, job, &claims, sql, &unbounded, &mut lock_wait).await;
+            let result = one_try(run, job, &claims, sql, &unbounded, &mut lock_wait, &mut locked).await;
             if result.is_err() {
                 run.rollback().await;
             }
+            ended = Instant::now();
             result
         })
         .await;
+        if let Some(locked) = locked {
+            run.journal.add(Span::new(SpanKind::Locks, locked, ended, ""));
+        }
         match result {
-            Ok(()) => return run.account(job, &stalls, lock_wait).await,
+            Ok(()) => return run.account(job, tried, &stalls, lock_wait).await,
             Err(error) if error.failure().is_transient() => {
                 let why = match &stalls.withdrawn {
                     Some(withdrawn) => withdrawn.clone(),
                     None => why_locked(run, &claims, &error).await,
                 };
-                run.account(job, &stalls, lock_wait).await?;
+                run.journal.add(Span::new(SpanKind::GivenUp, tried, ended, why.clone()));
+                run.account(job, tried, &stalls, lock_wait).await?;
+                run.journal.keep(&run.work.client).await;
                 run.tell(&Event::Retry { step: job.number, attempt, reason: why.clone() });
                 run.check_total_stall(job, &why)?;
                 check_patience(run, job, since, &why)?;
@@ -120,7 +128,10 @@ async fn wait_for_obstacles(
     loop {
         run.check_stop()?;
         let found = obstacles.look(&run.control, claims, &run.backends(), run.settings.max_stall).await?;
-        let Some(oldest) = found.first() else { return Ok(()) };
+        let Some(oldest) = found.first() else {
+            run.journal.waited();
+            return Ok(());
+        };
         let reason = match found.len() {
             1 => oldest.clone(),
             more => format!("{oldest}, and {} more", more - 1),
@@ -141,6 +152,7 @@ async fn one_try(
     sql: &[String],
     unbounded: &AtomicBool,
     lock_wait: &mut Duration,
+    locked: &mut Option<Instant>,
 ) -> Result<(), Error> {
     let strong = claims.iter().any(|claimed| claimed.claim.mode >= LockMode::Share);
     run.begin("").await?;
@@ -151,10 +163,11 @@ async fn one_try(
     let locking = Instant::now();
     let locks = lock_statements(claims, run.settings.max_stall);
     if !locks.is_empty() {
-        let locked = run.work.client.batch_execute(&locks).await;
+        let result = run.work.client.batch_execute(&locks).await;
         *lock_wait = locking.elapsed();
-        locked.doing("lock the table")?;
+        result.doing("lock the table")?;
     }
+    *locked = (!claims.is_empty()).then(Instant::now);
     failpoint::reach("locks_taken");
     unbounded.store(!job.step.work.is_empty(), Ordering::SeqCst);
     // What a statement locks beyond its claims is asked for as briefly, unless nothing strong is held meanwhile.

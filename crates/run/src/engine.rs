@@ -17,9 +17,10 @@ use crate::event::{Event, Observer};
 use crate::executor::Run;
 use crate::lease::{self, Lease};
 use crate::ledger::{self, Direction, MigrationRow, StepRow};
+use crate::report::RunReport;
 use crate::settings::Settings;
 use crate::state::{HistoryEntry, MigrationFile, MigrationState, MigrationStatus, StepState};
-use crate::{forward, introspect, simple, status, undo};
+use crate::{forward, introspect, report, simple, status, undo};
 
 /// Asks a run to stop at the next safe point. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -197,6 +198,19 @@ impl Engine {
         }
         ledger::check(&session.client).await?;
         ledger::history(&session.client).await
+    }
+
+    /// What the ledger knows of a migration's run; `None` where it never began. Read-only.
+    ///
+    /// # Errors
+    /// [`Error::Ledger`], [`Error::Sql`], [`Error::Connection`].
+    pub async fn report(&self, name: &str) -> Result<Option<RunReport>, Error> {
+        let session = self.open().await?;
+        if !ledger::exists(&session.client).await? {
+            return Ok(None);
+        }
+        ledger::check(&session.client).await?;
+        report::read(&session, name).await
     }
 
     pub(crate) async fn open(&self) -> Result<Session, Error> {

@@ -21,6 +21,7 @@ use crate::connect::{Session, Target};
 use crate::engine::{Engine, Stop};
 use crate::error::{Doing, Error, Failure};
 use crate::event::{Event, Observer};
+use crate::journal::Journal;
 use crate::lease::{self, Lease};
 use crate::ledger::{self, Direction, StepKey, StepRow};
 use crate::obstacle::seconds;
@@ -45,6 +46,8 @@ pub(crate) struct Run {
     pub(crate) lease: Lease,
     /// Waits of others because of us, since the migration's command began.
     pub(crate) stalled: Duration,
+    /// What the step under way spends its time on.
+    pub(crate) journal: Journal,
     search_path: Option<String>,
 }
 
@@ -101,6 +104,7 @@ impl Run {
             control,
             lease,
             stalled: Duration::ZERO,
+            journal: Journal::default(),
             search_path: None,
         }
     }
@@ -111,6 +115,7 @@ impl Run {
     }
 
     pub(crate) fn tell(&self, event: &Event) {
+        self.journal.hear(event);
         self.observer.event(event);
     }
 
@@ -215,14 +220,16 @@ impl Run {
         self.in_ledger(ledger::finish_step(&self.work.client, job.key, rows)).await
     }
 
-    /// Books what others waited, and says so; [`Error::GaveWay`] once the sum is over the budget.
+    /// Books what others waited because of a try that began at `tried`, and says so; [`Error::GaveWay`] once the sum is over the budget.
     pub(crate) async fn account(
         &mut self,
         job: &Job<'_>,
+        tried: Instant,
         stalls: &Stalls,
         lock_wait: Duration,
     ) -> Result<(), Error> {
         self.stalled += stalls.sum();
+        self.journal.stalled(tried, stalls);
         if stalls.victims() > 0 {
             self.tell(&Event::Stalled {
                 step: job.number,
@@ -312,6 +319,7 @@ pub(crate) fn find(rows: &[StepRow], key: StepKey) -> Option<&StepRow> {
 /// Runs one step to its end. Returns whether anything was executed.
 async fn one(run: &mut Run, job: &Job<'_>, mut known: Option<StepRow>) -> Result<bool, Error> {
     let started = Instant::now();
+    run.journal.begin(job.key);
     run.tell(&Event::StepStarted {
         step: job.number,
         phase: job.step.phase,
@@ -323,9 +331,11 @@ async fn one(run: &mut Run, job: &Job<'_>, mut known: Option<StepRow>) -> Result
         let Err(error) = result else { break result? };
         run.rollback().await;
         if error.failure() != Failure::ConnectionLost || !run.work.is_closed() && !run.control.is_closed() {
+            run.journal.end(&run.work.client).await;
             return Err(note_failure(run, job, error).await);
         }
         run.reconnect(job.number, &error).await?;
+        run.journal.waited();
         // The connection may have gone before, in, or after a COMMIT.
         known = ledger::steps(&run.work.client, job.key.migration).await?.into_iter().find(|row| {
             (row.direction, row.ordinal, row.sub) == (job.key.direction, job.key.ordinal, job.key.sub)
@@ -336,6 +346,7 @@ async fn one(run: &mut Run, job: &Job<'_>, mut known: Option<StepRow>) -> Result
     };
     failpoint::reach("after_commit");
     let took = started.elapsed();
+    run.journal.end(&run.work.client).await;
     run.tell(&Event::StepDone { step: job.number, took, already });
     let kind = match job.key.direction {
         Direction::Forward => "step_done",

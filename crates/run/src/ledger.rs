@@ -16,8 +16,9 @@ use serde_json::Value;
 
 use crate::state::{MigrationState, StepState};
 
-pub use read::{history, migration, migrations, orphan_candidates, steps};
+pub use read::{events, history, migration, migrations, orphan_candidates, spans, steps};
 pub use schema::{check, ensure, exists};
+pub(crate) use write::add_spans;
 pub use write::{
     NewMigration, add_victim_ms, begin_step, event, fail_step, finish_step, insert_migration, mark_undone,
     save_cursor, set_error, set_state,
@@ -111,10 +112,81 @@ pub struct StepRow {
     pub started_at: String,
     /// Done or undone, RFC 3339.
     pub finished_at: Option<String>,
+    /// Seconds from the migration's beginning to the step's.
+    pub began: f64,
     /// Seconds from the start to the end, or to now.
     pub seconds: f64,
     /// Error of the last try.
     pub error: Option<String>,
+}
+
+/// What a stretch of a step's time was spent on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SpanKind {
+    /// One run of the step: from where it began, or went on, to where it ended or stopped.
+    Run,
+    /// It waited and held nothing that others wait for.
+    Wait,
+    /// A try that was given up and left nothing.
+    GivenUp,
+    /// All its locks were held, until they were released.
+    Locks,
+    /// A try during which other sessions waited because of it.
+    Stall,
+    /// Rows were written.
+    Rows,
+}
+
+/// A row of `concertina.span`: one stretch, or several that follow each other closely. Times are seconds since the migration
+/// began.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SpanRow {
+    /// Which way the step ran.
+    pub direction: Direction,
+    /// As [`StepKey::ordinal`].
+    pub ordinal: i32,
+    /// As [`StepKey::sub`].
+    pub sub: i32,
+    /// What the time was spent on.
+    pub kind: SpanKind,
+    /// Beginning.
+    pub from: f64,
+    /// End.
+    pub to: f64,
+    /// Why, in words; may be empty.
+    pub message: String,
+    /// How many stretches there were.
+    pub times: u32,
+    /// Their length without the gaps between them, in milliseconds.
+    pub busy_ms: f64,
+    /// Sessions that waited.
+    pub victims: u32,
+    /// Sum of their waits.
+    pub victim_ms: f64,
+    /// The longest of them.
+    pub worst_ms: f64,
+    /// Rows written.
+    pub rows: u64,
+}
+
+impl SpanKind {
+    const ALL: [Self; 6] = [Self::Run, Self::Wait, Self::GivenUp, Self::Locks, Self::Stall, Self::Rows];
+
+    /// As the table spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Wait => "wait",
+            Self::GivenUp => "given_up",
+            Self::Locks => "locks",
+            Self::Stall => "stall",
+            Self::Rows => "rows",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
 }
 
 impl Direction {

@@ -17,6 +17,7 @@ pub mod introspect;
 pub mod lease;
 pub mod ledger;
 pub mod probe;
+pub mod report;
 
 mod alone;
 mod backfill;
@@ -24,6 +25,7 @@ mod ddl_step;
 mod executor;
 mod long_step;
 
+mod journal;
 mod observe;
 mod obstacle;
 mod throttle;

@@ -13,6 +13,7 @@ use tokio_postgres::SimpleQueryMessage;
 use crate::error::{Doing, Error};
 use crate::event::Event;
 use crate::executor::{Backoff, Job, Run};
+use crate::ledger::SpanKind;
 use crate::obstacle::{Claimed, Obstacles, claimed, seconds};
 use crate::watch::{NOW_AND_THEN, watched, withdraw};
 use crate::{failpoint, ledger, observe};
@@ -32,7 +33,7 @@ pub(crate) async fn long(run: &mut Run, job: &Job<'_>, sql: &str) -> Result<(), 
         let claims = claimed(&run.work, &job.step.locks).await?;
         let oids: Vec<u32> = claims.iter().map(|claimed| claimed.oid).collect();
         run.begin_try(job).await?;
-        let mut lock_wait = Duration::ZERO;
+        let (tried, mut lock_wait) = (Instant::now(), Duration::ZERO);
         // Its victims are only those who change the schema themselves: their waits are measured, and it goes on.
         let measured_only = AtomicBool::new(true);
         let limit = run.settings.max_stall;
@@ -45,12 +46,13 @@ pub(crate) async fn long(run: &mut Run, job: &Job<'_>, sql: &str) -> Result<(), 
                 result
             })
             .await;
-        run.account(job, &stalls, lock_wait).await?;
+        run.account(job, tried, &stalls, lock_wait).await?;
         match result {
             Ok(()) => return Ok(()),
             Err(error) if error.failure().is_transient() => {
                 run.check_stop()?;
                 let reason = error.to_string();
+                run.journal.note(SpanKind::GivenUp, tried, reason.clone());
                 run.tell(&Event::Retry { step: job.number, attempt, reason: reason.clone() });
                 check_patience(run, job, since, &reason)?;
             }
@@ -164,6 +166,7 @@ pub(crate) async fn proof(run: &mut Run, job: &Job<'_>, query: &str, violation: 
     run.begin_try(job).await?;
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
     for attempt in 1.. {
+        let tried = Instant::now();
         let read = async {
             let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '30s'";
             run.work.client.batch_execute(begin).await.doing("begin a transaction")?;
@@ -190,6 +193,7 @@ pub(crate) async fn proof(run: &mut Run, job: &Job<'_>, query: &str, violation: 
                 match error {
                     error if error.failure().is_transient() => {
                         let reason = error.to_string();
+                        run.journal.note(SpanKind::GivenUp, tried, reason.clone());
                         run.tell(&Event::Retry { step: job.number, attempt, reason });
                     }
                     error @ Error::Sql { .. } => return Err(job.failed(&error)),

@@ -100,7 +100,10 @@ impl Throttle {
             let signal = look(run).await?;
             self.looked = Some(Instant::now());
             let (reason, blind) = match signal {
-                Signal::Good => return Ok(()),
+                Signal::Good => {
+                    run.journal.waited();
+                    return Ok(());
+                }
                 Signal::Bad(reason) => (reason, None),
                 Signal::Blind { reason, grant } => (reason, Some(grant)),
             };

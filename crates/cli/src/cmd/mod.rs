@@ -14,6 +14,7 @@ pub mod history;
 pub mod init;
 pub mod new;
 pub mod plan;
+pub mod report;
 pub mod status;
 pub mod undo;
 
@@ -34,6 +35,7 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
         Command::Undo(command) => command.run(&Session::new(global)?).await?,
         Command::Status(command) => command.run(&Session::new(global)?).await?,
         Command::History(command) => command.run(&Session::new(global)?).await?,
+        Command::Report(command) => command.run(&Session::new(global)?).await?,
         Command::Apply(command) => command.run(&Session::new(global)?).await?,
         Command::Demo(command) => return command.run(global).await,
         Command::Completions(command) => command.run(),

@@ -18,7 +18,7 @@ impl Document for HistoryDocument {
 }
 
 /// One event.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Event {
     /// When, RFC 3339.
     pub at: String,
@@ -34,13 +34,18 @@ pub struct Event {
 
 impl From<&[HistoryEntry]> for HistoryDocument {
     fn from(entries: &[HistoryEntry]) -> Self {
-        let events = entries.iter().map(|entry| Event {
+        Self { events: entries.iter().map(Event::from).collect() }
+    }
+}
+
+impl From<&HistoryEntry> for Event {
+    fn from(entry: &HistoryEntry) -> Self {
+        Self {
             at: entry.at.clone(),
             migration: entry.migration.clone(),
             event: entry.event.clone(),
             message: entry.message.clone(),
             by: entry.by.clone(),
-        });
-        Self { events: events.collect() }
+        }
     }
 }

@@ -12,14 +12,16 @@ mod error;
 mod history;
 mod outcome;
 mod plan;
+mod report;
 mod status;
 
 pub use demo::{DemoDocument, Felt, Run, Span};
 pub use error::ErrorDocument;
-pub use history::HistoryDocument;
+pub use history::{Event, HistoryDocument};
 pub use outcome::{CreatedDocument, InitDocument, OutcomeDocument};
-pub use plan::{PlanDocument, PlannedMigration, RefusedMigration};
-pub use status::StatusDocument;
+pub use plan::{Action, Lock, PlanDocument, PlannedMigration, RefusedMigration};
+pub use report::{Direction, ReportDocument, ReportEvent, ReportSpan, ReportStep, Spent};
+pub use status::{State, StatusDocument, StepState};
 
 /// A document's name, written into its `format` member.
 pub trait Document: Serialize + JsonSchema {
@@ -77,6 +79,7 @@ pub fn schemas() -> Vec<(String, serde_json::Value)> {
         one::<PlanDocument>(),
         one::<StatusDocument>(),
         one::<HistoryDocument>(),
+        one::<ReportDocument>(),
         one::<OutcomeDocument>(),
         one::<InitDocument>(),
         one::<CreatedDocument>(),

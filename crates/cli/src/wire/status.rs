@@ -138,19 +138,25 @@ impl From<MigrationState> for State {
     }
 }
 
+impl From<InternalStepState> for StepState {
+    fn from(state: InternalStepState) -> Self {
+        match state {
+            InternalStepState::Pending => Self::Pending,
+            InternalStepState::Running => Self::Running,
+            InternalStepState::Done => Self::Done,
+            InternalStepState::Failed => Self::Failed,
+            InternalStepState::Undone => Self::Undone,
+        }
+    }
+}
+
 impl From<&StepStatus> for Step {
     fn from(step: &StepStatus) -> Self {
         Self {
             step: step.step,
             phase: step.phase.into(),
             title: step.title.clone(),
-            state: match step.state {
-                InternalStepState::Pending => StepState::Pending,
-                InternalStepState::Running => StepState::Running,
-                InternalStepState::Done => StepState::Done,
-                InternalStepState::Failed => StepState::Failed,
-                InternalStepState::Undone => StepState::Undone,
-            },
+            state: step.state.into(),
             attempts: step.attempts,
             rows: step.rows,
             seconds: step.seconds,

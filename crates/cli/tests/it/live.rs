@@ -105,6 +105,61 @@ async fn from_init_to_undo() {
 }
 
 #[tokio::test]
+async fn a_report_holds_steps_rows_and_sql_as_text() {
+    let (_server, client, project) = start(USERS).await;
+    let sql = r#"ALTER TABLE users ADD COLUMN "<script>" text;
+        UPDATE users SET "<script>" = lower(name);
+        ALTER TABLE users ALTER COLUMN "<script>" SET NOT NULL;"#;
+    project.migration("0001_odd", sql);
+    let early = project.expect(9, &["report", "odd"]);
+    assert!(early.stderr.contains("has not begun"), "{early:?}");
+    project.expect(0, &["expand", "-q"]);
+    project.expect(0, &["contract", "-q"]);
+
+    let plan = project.json(0, &["plan", "odd"]);
+    let document = project.json(0, &["report", "odd"]);
+    assert_eq!((&document["migration"], &document["state"]), (&"0001_odd".into(), &"done".into()));
+    let (planned, ran) = (&plan["plans"][0]["steps"], &document["steps"]);
+    assert_eq!(ran.as_array().unwrap().len(), planned.as_array().unwrap().len());
+    for (planned, ran) in planned.as_array().unwrap().iter().zip(ran.as_array().unwrap()) {
+        assert_eq!((&ran["title"], &ran["state"]), (&planned["title"], &"done".into()));
+        let (began, ended) = (ran["began_seconds"].as_f64().unwrap(), ran["ended_seconds"].as_f64().unwrap());
+        let spans = ran["spans"].as_array().unwrap();
+        assert!(spans.iter().any(|span| span["kind"] == "run"), "{ran:#}");
+        for span in spans {
+            let (from, to) = (span["from_seconds"].as_f64().unwrap(), span["to_seconds"].as_f64().unwrap());
+            assert!(from <= to && began <= ended, "{ran:#}");
+        }
+        // Locks are held within a run of the step.
+        let short = ran["action"]["type"] == "transaction" && !ran["locks"].as_array().unwrap().is_empty();
+        assert!(!short || spans.iter().any(|span| span["kind"] == "locks"), "{ran:#}");
+    }
+    let rows: i64 = ran.as_array().unwrap().iter().filter_map(|step| step["rows"].as_i64()).sum();
+    assert_eq!(rows, 500);
+    assert!(document["events"].as_array().unwrap().iter().any(|event| event["event"] == "contract_done"));
+
+    let said = project.expect(0, &["report", "0001", "--output", "report.html"]);
+    assert!(said.stdout.is_empty() && said.stderr.contains("report.html"), "{said:?}");
+    let page = std::fs::read_to_string(project.path().join("report.html")).unwrap();
+    assert_eq!(page, project.expect(0, &["report", "odd"]).stdout);
+    assert!(!page.contains("<script") && page.contains("&lt;script&gt;"), "{page}");
+    for step in ran.as_array().unwrap() {
+        let title = step["title"].as_str().unwrap();
+        let title =
+            title.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+        assert!(page.contains(&title), "{title} in {page}");
+    }
+    // It only reads, and an undo is part of the story.
+    project.expect(0, &["undo", "odd", "-q"]);
+    let document = project.json(0, &["report", "odd"]);
+    assert!(
+        document["steps"].as_array().unwrap().iter().any(|step| step["direction"] == "undo"),
+        "{document:#}"
+    );
+    assert_eq!(number(&client, "SELECT count(*) FROM pg_attribute WHERE attname = '<script>'").await, 0);
+}
+
+#[tokio::test]
 async fn what_cannot_be_planned_ends_with_3() {
     let (_server, client, project) = start(USERS).await;
     project.migration("0001_note", "ALTER TABLE users ADD COLUMN note text;");

@@ -27,7 +27,7 @@ use tokio_postgres::types::Type;
 use crate::error::{Doing, Error, Failure};
 use crate::event::Event;
 use crate::executor::{Backoff, Job, Run};
-use crate::ledger::{self, StepRow};
+use crate::ledger::{self, SpanKind, StepRow};
 use crate::long_step::{check_patience, is_violation, violated};
 use crate::throttle::{Size, Throttle};
 use crate::watch::{NOW_AND_THEN, watched};
@@ -106,6 +106,7 @@ impl<'p> Walker<'p> {
         statement: &str,
         cursor: &C,
     ) -> Result<Option<Duration>, Error> {
+        let tried = Instant::now();
         let (limit, unbounded) = (run.settings.max_stall.mul_f64(0.6), AtomicBool::new(false));
         let (control, table) = (&run.control, [self.table]);
         let (result, stalls) = watched(control, &run.work, &table, limit, NOW_AND_THEN, &unbounded, async {
@@ -118,8 +119,9 @@ impl<'p> Walker<'p> {
         .await;
         if stalls.victims() > 0 {
             size.halve();
-            run.account(&self.job, &stalls, Duration::ZERO).await?;
+            run.account(&self.job, tried, &stalls, Duration::ZERO).await?;
         }
+        run.journal.keep(&run.work.client).await;
         match result {
             Ok((rows, took)) => {
                 failpoint::reach("batch_after_commit");
@@ -133,6 +135,7 @@ impl<'p> Walker<'p> {
                 run.check_stop()?;
                 let reason = stalls.withdrawn.clone().unwrap_or_else(|| error.to_string());
                 size.halve();
+                run.journal.note(SpanKind::GivenUp, tried, reason.clone());
                 self.missed(run, &reason).await?;
                 Ok(None)
             }

@@ -4,7 +4,7 @@ use concertina_plan::plan::Plan;
 use tokio_postgres::types::Json;
 use tokio_postgres::{GenericClient, Row};
 
-use super::{Direction, MigrationRow, StepRow};
+use super::{Direction, MigrationRow, SpanKind, SpanRow, StepRow};
 use crate::error::{Doing, Error};
 use crate::state::{HistoryEntry, MigrationState, StepState};
 
@@ -101,9 +101,47 @@ fn step_row(row: &Row) -> Result<StepRow, Error> {
         backend_start: row.get("backend_start"),
         started_at: row.get("started_at"),
         finished_at: row.get("finished_at"),
+        began: row.get("began"),
         seconds: row.get("seconds"),
         error: row.get("error"),
     })
+}
+
+/// How time went by within the steps of a migration, in the order in which it was written. Nothing where the ledger is of a
+/// version that did not know it.
+///
+/// # Errors
+/// [`Error::Sql`].
+pub async fn spans(client: &(impl GenericClient + Sync), migration: i64) -> Result<Vec<SpanRow>, Error> {
+    let there = client.query_one("SELECT to_regclass('concertina.span') IS NOT NULL", &[]).await;
+    if !there.doing("read the ledger")?.get::<_, bool>(0) {
+        return Ok(Vec::new());
+    }
+    let rows = client.query(SPANS, &[&migration]).await.doing("read the ledger")?;
+    let span = |row: &Row| {
+        let count = |name: &str| u32::try_from(row.get::<_, i32>(name)).unwrap_or_default();
+        let direction: &str = row.get("direction");
+        Some(SpanRow {
+            direction: if direction == Direction::Undo.as_str() {
+                Direction::Undo
+            } else {
+                Direction::Forward
+            },
+            ordinal: row.get("ordinal"),
+            sub: row.get("sub"),
+            kind: SpanKind::parse(row.get("kind"))?,
+            from: row.get("began"),
+            to: row.get("ended"),
+            message: row.get("message"),
+            times: count("times"),
+            busy_ms: row.get("busy_ms"),
+            victims: count("victims"),
+            victim_ms: row.get("victim_ms"),
+            worst_ms: row.get("worst_ms"),
+            rows: u64::try_from(row.get::<_, i64>("rows")).unwrap_or_default(),
+        })
+    };
+    Ok(rows.iter().filter_map(span).collect())
 }
 
 /// The event log, oldest first.
@@ -112,14 +150,29 @@ fn step_row(row: &Row) -> Result<StepRow, Error> {
 /// [`Error::Sql`].
 pub async fn history(client: &(impl GenericClient + Sync)) -> Result<Vec<HistoryEntry>, Error> {
     let rows = client.query(HISTORY, &[]).await.doing("read the ledger")?;
-    let entry = |row: &Row| HistoryEntry {
+    Ok(rows.iter().map(entry).collect())
+}
+
+/// The events of one migration since it began, oldest first, each with the seconds since then.
+///
+/// # Errors
+/// [`Error::Sql`].
+pub async fn events(
+    client: &(impl GenericClient + Sync),
+    name: &str,
+) -> Result<Vec<(f64, HistoryEntry)>, Error> {
+    let rows = client.query(EVENTS, &[&name]).await.doing("read the ledger")?;
+    Ok(rows.iter().map(|row| (row.get("seconds"), entry(row))).collect())
+}
+
+fn entry(row: &Row) -> HistoryEntry {
+    HistoryEntry {
         at: row.get("at"),
         migration: row.get("migration"),
         event: row.get("kind"),
         message: row.get("message"),
         by: row.get("by"),
-    };
-    Ok(rows.iter().map(entry).collect())
+    }
 }
 
 /// Backends that unfinished steps were last tried on: what is still alive of them is an orphan of a runner before us.
@@ -141,12 +194,27 @@ const STEPS: &str = r#"
 SELECT direction, ordinal, sub, state, attempts, rows, cursor, victim_ms, lock_wait_ms, backend_pid, backend_start, error,
        to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS started_at,
        to_char(finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS finished_at,
+       extract(epoch FROM started_at - (SELECT m.started_at FROM concertina.migration AS m WHERE m.id = $1))::double precision
+           AS began,
        extract(epoch FROM coalesce(finished_at, clock_timestamp()) - started_at)::double precision AS seconds
 FROM concertina.step WHERE migration = $1 ORDER BY direction, ordinal, sub"#;
+
+const SPANS: &str = "
+SELECT s.direction, s.ordinal, s.sub, s.kind, s.message, s.times, s.busy_ms, s.victims, s.victim_ms, s.worst_ms, s.rows,
+       extract(epoch FROM s.began_at - m.started_at)::double precision AS began,
+       extract(epoch FROM s.ended_at - m.started_at)::double precision AS ended
+FROM concertina.span AS s JOIN concertina.migration AS m ON m.id = s.migration
+WHERE s.migration = $1 ORDER BY s.id";
 
 const HISTORY: &str = r#"
 SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at, migration, kind, message, by
 FROM concertina.event ORDER BY id"#;
+
+const EVENTS: &str = r#"
+SELECT to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at, e.migration, e.kind, e.message, e.by,
+       extract(epoch FROM e.at - m.started_at)::double precision AS seconds
+FROM concertina.event AS e JOIN concertina.migration AS m ON m.name = e.migration
+WHERE e.migration = $1 AND e.at >= m.started_at ORDER BY e.id"#;
 
 const ORPHANS: &str = "
 SELECT DISTINCT backend_pid, backend_start FROM concertina.step

@@ -1,4 +1,4 @@
-//! Creates the ledger, and refuses one that is not ours to write: newer than the program, or carried over to another database.
+//! Creates and upgrades the ledger, and refuses one that is not ours to write: newer than the program, or carried over to another database.
 
 use concertina_plan::sql::ident::Ident;
 use tokio_postgres::{Client, GenericClient};
@@ -6,12 +6,15 @@ use tokio_postgres::{Client, GenericClient};
 use crate::error::{Doing, Error, Failure};
 
 /// Version of the ledger that this program writes.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 
 /// Any constant that nobody else uses; "concert" in ASCII.
 const LOCK: i64 = 0x63_6f6e_6365_7274;
 
-const TABLES: &str = include_str!("../sql/ledger_1.sql");
+/// What each version adds to the one before, the first to an empty schema. Each adds only, so that a runner of the version
+/// before that is at work goes on undisturbed, and may be run again.
+const UPGRADES: [&str; VERSION as usize] =
+    [include_str!("../sql/ledger_1.sql"), include_str!("../sql/ledger_2.sql")];
 
 /// Whether there is a ledger, of whatever version. Needs no right on it.
 ///
@@ -22,7 +25,7 @@ pub async fn exists(client: &(impl GenericClient + Sync)) -> Result<bool, Error>
     Ok(row.get("complete"))
 }
 
-/// Creates the ledger if it is not there, and checks it. Idempotent; two at once are fine.
+/// Creates the ledger if it is not there, brings an older one up to date, and checks it. Idempotent; two at once are fine.
 ///
 /// # Errors
 /// [`Error::Privilege`] with the exact GRANT, [`Error::Ledger`].
@@ -31,7 +34,11 @@ pub async fn ensure(client: &Client) -> Result<(), Error> {
     if !state.get::<_, bool>("complete") || !state.get::<_, bool>("archive_there") {
         create(client, &state).await?;
     }
-    check(client).await?;
+    if check(client).await? < VERSION {
+        // The state of now: a ledger that was just created lacks nothing.
+        let state = client.query_one(STATE, &[]).await.doing("look for the ledger")?;
+        create(client, &state).await?;
+    }
     remember_database(client).await
 }
 
@@ -74,7 +81,9 @@ async fn create(client: &Client, state: &tokio_postgres::Row) -> Result<(), Erro
         sql.push_str("CREATE SCHEMA IF NOT EXISTS concertina_archive; ");
     }
     sql.push_str("SET LOCAL client_min_messages = warning; ");
-    sql.push_str(TABLES);
+    for upgrade in UPGRADES {
+        sql.push_str(upgrade);
+    }
     sql.push_str("; COMMIT");
     let result = client.batch_execute(&sql).await;
     if result.is_err() {
@@ -84,11 +93,11 @@ async fn create(client: &Client, state: &tokio_postgres::Row) -> Result<(), Erro
     result.doing("create the ledger in schema concertina")
 }
 
-/// Checks version, rights and database. Read-only.
+/// Checks version, rights and database. Read-only. Returns the version, which may be older than ours.
 ///
 /// # Errors
 /// [`Error::Ledger`], [`Error::Privilege`].
-pub async fn check(client: &(impl GenericClient + Sync)) -> Result<(), Error> {
+pub async fn check(client: &(impl GenericClient + Sync)) -> Result<i32, Error> {
     let row = match client.query_opt(META, &[]).await {
         Err(error) if Failure::of(&error) == Failure::Privilege => return Err(no_right(client).await?),
         result => result.doing("read the ledger")?,
@@ -125,7 +134,7 @@ pub async fn check(client: &(impl GenericClient + Sync)) -> Result<(), Error> {
             ),
         });
     }
-    Ok(())
+    Ok(version)
 }
 
 /// Writes down which database this is, where that is open or no longer true.
@@ -192,7 +201,7 @@ SELECT m.version, m.system_identifier,
                                AND pg_catalog.has_table_privilege(c.oid, 'DELETE'))
         FROM pg_catalog.pg_class AS c
         WHERE c.oid IN ('concertina.migration'::regclass, 'concertina.step'::regclass, 'concertina.event'::regclass,
-                        'concertina.lease'::regclass)) AS may_write,
+                        'concertina.lease'::regclass, to_regclass('concertina.span'))) AS may_write,
        (SELECT coalesce(pg_catalog.array_agg(name ORDER BY name), '{}') FROM concertina.migration
         WHERE state NOT IN ('done', 'undone')) AS in_flight
 FROM concertina.meta AS m";

@@ -1,12 +1,13 @@
 //! Writing the ledger. Each function is one statement, so it joins whatever transaction its client is in, and commits with it.
 
 use concertina_plan::plan::Plan;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio_postgres::GenericClient;
 use tokio_postgres::types::{Json, Type};
 
 use super::{StepKey, state_text};
 use crate::error::{Doing, Error};
+use crate::journal::Span;
 use crate::state::MigrationState;
 
 const DOING: &str = "write the ledger";
@@ -250,6 +251,52 @@ pub async fn add_victim_ms(
     Ok(())
 }
 
+/// Writes down how time went by within a step. Unfenced, as the event log is: it is of what has happened.
+///
+/// # Errors
+/// [`Error::Sql`].
+pub(crate) async fn add_spans(
+    client: &(impl GenericClient + Sync),
+    key: StepKey,
+    spans: &[Span],
+) -> Result<(), Error> {
+    if spans.is_empty() {
+        return Ok(());
+    }
+    let ms = |time: std::time::Duration| time.as_secs_f64() * 1e3;
+    let spans: Vec<Value> = spans
+        .iter()
+        .map(|span| {
+            json!({
+                "kind": span.kind.as_str(),
+                "began": span.from.elapsed().as_secs_f64(),
+                "ended": span.to.elapsed().as_secs_f64(),
+                "message": span.message,
+                "times": span.times,
+                "busy_ms": ms(span.busy),
+                "victims": span.victims,
+                "victim_ms": ms(span.waited),
+                "worst_ms": ms(span.worst),
+                "rows": span.rows,
+            })
+        })
+        .collect();
+    client
+        .execute_typed(
+            ADD_SPANS,
+            &[
+                (&key.migration, Type::INT8),
+                (&key.direction.as_str(), Type::TEXT),
+                (&key.ordinal, Type::INT4),
+                (&key.sub, Type::INT4),
+                (&Json(spans), Type::JSON),
+            ],
+        )
+        .await
+        .doing(DOING)?;
+    Ok(())
+}
+
 /// Appends to the event log.
 ///
 /// # Errors
@@ -281,6 +328,9 @@ pub async fn event(
 const INSERT_MIGRATION: &str = "
 WITH forgotten AS (
     DELETE FROM concertina.step
+    WHERE migration = (SELECT id FROM concertina.migration WHERE name = $1 AND state = 'undone')
+), forgotten_too AS (
+    DELETE FROM concertina.span
     WHERE migration = (SELECT id FROM concertina.migration WHERE name = $1 AND state = 'undone')
 )
 INSERT INTO concertina.migration AS m (name, checksum, state, simple, plan, by) VALUES ($1, $2, $3, $4, $5, $6)
@@ -324,6 +374,16 @@ WHERE migration = $1 AND direction = 'forward' AND ordinal = $2";
 const ADD_VICTIM_MS: &str = "
 UPDATE concertina.step SET victim_ms = victim_ms + $5, lock_wait_ms = lock_wait_ms + $6
 WHERE migration = $1 AND direction = $2 AND ordinal = $3 AND sub = $4";
+
+/// What happened so long ago: the runner's clock may differ from the server's.
+const ADD_SPANS: &str = "
+INSERT INTO concertina.span (migration, direction, ordinal, sub, kind, began_at, ended_at, message, times, busy_ms, victims,
+                             victim_ms, worst_ms, rows)
+SELECT $1, $2, $3, $4, kind, now.at - make_interval(secs => began), now.at - make_interval(secs => ended), message, times,
+       busy_ms, victims, victim_ms, worst_ms, rows
+FROM pg_catalog.clock_timestamp() AS now (at),
+     pg_catalog.json_to_recordset($5) AS s (kind text, began float8, ended float8, message text, times int4, busy_ms float8,
+                                            victims int4, victim_ms float8, worst_ms float8, rows int8)";
 
 const EVENT: &str = "
 INSERT INTO concertina.event (migration, kind, message, data, by) VALUES ($1, $2, $3, $4, $5)";
