@@ -97,6 +97,7 @@ pub enum Command {
     Status(cmd::status::Status),
     History(cmd::history::History),
     Report(cmd::report::Report),
+    Archive(cmd::archive::Archive),
     Apply(cmd::apply::Apply),
     Demo(cmd::demo::Demo),
     #[command(hide = true)]

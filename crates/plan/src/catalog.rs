@@ -30,6 +30,9 @@ pub struct Catalog {
     pub builtin_volatility: BTreeMap<Ident, Volatility>,
     /// Installed extensions.
     pub extensions: BTreeSet<Ident>,
+    /// Who needs the functions, types and sequences that exist; see [`Catalog::users`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uses: Vec<Use>,
     /// Set once a statement ran whose effects cannot be known; says which. Nothing after it can be planned.
     pub unknown_since: Option<String>,
 }
@@ -104,6 +107,9 @@ pub struct Relation {
     pub inherits: bool,
     /// Objects that depend on the table or on one of its columns and do not vanish with a mere ALTER.
     pub dependents: Vec<Dependent>,
+    /// Statements that make a view or materialized view anew, but for its indexes and triggers; empty where that cannot be said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub anew: Vec<String>,
     /// Set on tables made by a planned statement of the same file: empty, seen by nobody, locks cost nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub new_here: bool,
@@ -277,6 +283,9 @@ pub struct Dependent {
     pub description: String,
     /// `deptype` is auto or internal: DROP COLUMN removes it silently (index, default, own constraint, sequence).
     pub automatic: bool,
+    /// A statement that makes it again: for statistics and membership in publications.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anew: Option<String>,
 }
 
 /// Sorts of dependents that planning tells apart.
@@ -312,6 +321,49 @@ impl Dependent {
                 .strip_prefix("view ")
                 .is_some_and(|called| called == name.to_string() || called == name.name.to_string())
     }
+}
+
+/// Something that needs a function, a type or a sequence: dropping that without CASCADE fails.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Use {
+    /// What is needed.
+    pub of: Object,
+    /// Who needs it.
+    pub by: User,
+    /// `pg_describe_object` of who needs it, for people.
+    pub description: String,
+}
+
+/// An object that is no relation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Object {
+    /// Every function or procedure of this name.
+    Function(Name),
+    /// Enum, domain, composite, range.
+    Type(Name),
+    /// Sequence.
+    Sequence(Name),
+}
+
+/// Who needs an object, as far as it can be told when he is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum User {
+    /// A column, by its type.
+    Column(Name, Ident),
+    /// A column's default.
+    Default(Name, Ident),
+    /// A constraint of a table.
+    Constraint(Name, Ident),
+    /// An index of a table.
+    Index(Name, Ident),
+    /// A trigger of a table.
+    Trigger(Name, Ident),
+    /// A view, or a table by its rules.
+    Relation(Name),
+    /// Anything else: it is taken to be there.
+    Other,
 }
 
 /// A sequence.
@@ -424,6 +476,26 @@ impl Catalog {
         self.relations.contains_key(name) || self.sequences.contains_key(name) || self.index(name).is_some()
     }
 
+    /// Who needs this object and is still there.
+    pub fn users(&self, object: &Object) -> impl Iterator<Item = &Use> {
+        self.uses.iter().filter(move |used| used.of == *object && self.is_there(&used.by))
+    }
+
+    fn is_there(&self, user: &User) -> bool {
+        let on = |table: &Name, has: &dyn Fn(&Relation) -> bool| self.relation(table).is_some_and(has);
+        match user {
+            User::Column(table, name) => on(table, &|table| table.column(name).is_some()),
+            User::Default(table, name) => on(table, &|table| {
+                table.column(name).is_some_and(|c| c.default.is_some() || c.generated.is_some())
+            }),
+            User::Constraint(table, name) => on(table, &|table| table.constraint(name).is_some()),
+            User::Index(table, name) => on(table, &|table| table.index(name).is_some()),
+            User::Trigger(table, name) => on(table, &|table| table.trigger(name).is_some()),
+            User::Relation(name) => self.relation(name).is_some(),
+            User::Other => true,
+        }
+    }
+
     /// Foreign keys of other tables (or of itself) that reference `table`.
     pub fn incoming_foreign_keys(&self, table: &Name) -> Vec<(&Relation, &Constraint)> {
         self.relations
@@ -456,6 +528,7 @@ impl Relation {
             partitions: Vec::new(),
             inherits: false,
             dependents: Vec::new(),
+            anew: Vec::new(),
             new_here: true,
         }
     }
@@ -473,6 +546,11 @@ impl Relation {
     /// The index, or `None`.
     pub fn index(&self, name: &Ident) -> Option<&Index> {
         self.indexes.iter().find(|index| index.name == *name)
+    }
+
+    /// The trigger, or `None`.
+    pub fn trigger(&self, name: &Ident) -> Option<&Trigger> {
+        self.triggers.iter().find(|trigger| trigger.name == *name)
     }
 
     /// The primary key's constraint.

@@ -15,9 +15,14 @@ use crate::kind::as_written::AsWritten;
 use crate::kind::create_index::CreateIndex;
 use crate::kind::create_table::CreateTable;
 use crate::kind::drop_column::DropColumn;
+use crate::kind::drop_constraint::DropConstraint;
 use crate::kind::drop_default::DropDefault;
 use crate::kind::drop_index::DropIndex;
 use crate::kind::drop_not_null::DropNotNull;
+use crate::kind::drop_object::DropObject;
+use crate::kind::drop_table::DropTable;
+use crate::kind::drop_trigger::DropTrigger;
+use crate::kind::drop_view::DropView;
 use crate::kind::set_default::SetDefault;
 use crate::kind::set_not_null::SetNotNull;
 use crate::kind::update_table::UpdateTable;
@@ -75,6 +80,16 @@ pub enum Change {
     UpdateTable(UpdateTable),
     /// DROP COLUMN
     DropColumn(DropColumn),
+    /// DROP CONSTRAINT
+    DropConstraint(DropConstraint),
+    /// DROP TABLE, a table each
+    DropTable(DropTable),
+    /// DROP VIEW and DROP MATERIALIZED VIEW, a view each
+    DropView(DropView),
+    /// DROP TRIGGER
+    DropTrigger(DropTrigger),
+    /// DROP FUNCTION, TYPE, SEQUENCE and their like, an object each
+    DropObject(DropObject),
     /// Whatever is online as it stands, or was allowed
     AsWritten(AsWritten),
 }
@@ -97,6 +112,11 @@ impl Change {
             Self::DropDefault(kind) => kind,
             Self::UpdateTable(kind) => kind,
             Self::DropColumn(kind) => kind,
+            Self::DropConstraint(kind) => kind,
+            Self::DropTable(kind) => kind,
+            Self::DropView(kind) => kind,
+            Self::DropTrigger(kind) => kind,
+            Self::DropObject(kind) => kind,
             Self::AsWritten(kind) => kind,
         }
     }

@@ -136,6 +136,9 @@ impl Between {
             Change::DropNotNull(drop) => self.own(same(&drop.table) && drop.column == add.column),
             Change::SetNotNull(set) => self.own(same(&set.table) && set.column == add.column),
             Change::DropColumn(drop) if same(&drop.table) => self.closed = true,
+            Change::DropTable(drop) => self.own(same(&drop.table)),
+            Change::DropTrigger(drop) => self.own(same(&drop.table)),
+            Change::DropObject(_) => self.functions = true,
             Change::AsWritten(written) => match written.kind {
                 "comment" | "grant" | "create_schema" | "create_sequence" => {}
                 "create_function" | "create_extension" | "create_type" => self.functions = true,
@@ -149,7 +152,9 @@ impl Between {
             | Change::AddForeignKey(_)
             | Change::AddPrimaryKey(_)
             | Change::AddUnique(_)
-            | Change::DropColumn(_) => {}
+            | Change::DropColumn(_)
+            | Change::DropConstraint(_)
+            | Change::DropView(_) => {}
         }
     }
 

@@ -161,6 +161,49 @@ pub struct Step {
     pub provides: Vec<Effect>,
     /// It removes data that no undo brings back entirely, or archives it: `contract` asks first.
     pub destroys: bool,
+    /// What it leaves in the archive, from which undo brings it back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub archived: Vec<Archived>,
+}
+
+/// An object in the archive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Archived {
+    /// What it is there.
+    pub noun: Noun,
+    /// Its name there.
+    pub name: Name,
+    /// What it was or holds: "table public.orders", "column email of public.users".
+    pub of: String,
+}
+
+/// What can lie in the archive, as SQL calls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Noun {
+    /// Table, partitioned or not.
+    Table,
+    /// Index.
+    Index,
+    /// Sequence.
+    Sequence,
+    /// Function, procedure or aggregate.
+    Routine,
+    /// Type or domain.
+    Type,
+}
+
+impl Noun {
+    /// What follows ALTER and DROP.
+    pub fn sql(self) -> &'static str {
+        match self {
+            Self::Table => "TABLE",
+            Self::Index => "INDEX",
+            Self::Sequence => "SEQUENCE",
+            Self::Routine => "ROUTINE",
+            Self::Type => "TYPE",
+        }
+    }
 }
 
 /// What to execute, and so how.
@@ -446,6 +489,7 @@ impl Step {
             requires: Vec::new(),
             provides: Vec::new(),
             destroys: false,
+            archived: Vec::new(),
         }
     }
 

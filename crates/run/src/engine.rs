@@ -11,6 +11,7 @@ use concertina_plan::plan::{Plan, Undo};
 use concertina_plan::policy::Policy;
 use concertina_plan::{Source, effect};
 
+use crate::archive::ArchivedObject;
 use crate::connect::{Session, Target};
 use crate::error::Error;
 use crate::event::{Event, Observer};
@@ -20,7 +21,7 @@ use crate::ledger::{self, Direction, MigrationRow, StepRow};
 use crate::report::RunReport;
 use crate::settings::Settings;
 use crate::state::{HistoryEntry, MigrationFile, MigrationState, MigrationStatus, StepState};
-use crate::{forward, introspect, report, simple, status, undo};
+use crate::{archive, forward, introspect, report, simple, status, undo};
 
 /// Asks a run to stop at the next safe point. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -211,6 +212,31 @@ impl Engine {
         }
         ledger::check(&session.client).await?;
         report::read(&session, name).await
+    }
+
+    /// What contracted migrations left in the archive and is still there, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Ledger`], [`Error::Sql`], [`Error::Connection`].
+    pub async fn archive(&self) -> Result<Vec<ArchivedObject>, Error> {
+        let session = self.open().await?;
+        if !ledger::exists(&session.client).await? {
+            return Ok(Vec::new());
+        }
+        ledger::check(&session.client).await?;
+        archive::list(&session.client).await
+    }
+
+    /// Removes these from the archive for good; undo of their migrations is not possible any more. Blocks nobody: they are used by
+    /// nobody. Returns what is gone.
+    ///
+    /// # Errors
+    /// As [`Engine::expand`]; what was removed before stays removed.
+    pub async fn purge(&self, objects: Vec<ArchivedObject>) -> Result<Vec<ArchivedObject>, Error> {
+        let run = self.runner().await?;
+        let result = archive::purge(&run, objects).await;
+        run.close().await;
+        result
     }
 
     pub(crate) async fn open(&self) -> Result<Session, Error> {

@@ -89,12 +89,14 @@ async fn read(client: &Client) -> Result<Catalog, Error> {
         all(client, include_str!("sql/introspect/triggers.sql")),
         all(client, include_str!("sql/introspect/dependents.sql")),
     )?;
-    let (sequences, types, functions, builtins) = tokio::try_join!(
+    let (sequences, types, functions, builtins, uses, views) = tokio::try_join!(
         biased;
         all(client, include_str!("sql/introspect/sequences.sql")),
         all(client, include_str!("sql/introspect/types.sql")),
         all(client, include_str!("sql/introspect/functions.sql")),
         one(client, include_str!("sql/introspect/builtins.sql")),
+        all(client, include_str!("sql/introspect/uses.sql")),
+        all(client, include_str!("sql/introspect/views.sql")),
     )?;
     let snapshot = Snapshot {
         server,
@@ -109,6 +111,8 @@ async fn read(client: &Client) -> Result<Catalog, Error> {
         types,
         functions,
         builtins,
+        uses,
+        views,
     };
     Ok(snapshot.catalog())
 }

@@ -11,6 +11,7 @@ mod simple;
 mod status;
 mod undo;
 
+pub mod archive;
 pub mod connect;
 pub mod files;
 pub mod introspect;

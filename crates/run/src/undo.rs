@@ -12,7 +12,7 @@ use crate::executor::{self, Job, Run};
 use crate::forward::number;
 use crate::ledger::{self, Direction, MigrationRow, StepKey, StepRow};
 use crate::state::{MigrationState, StepState};
-use crate::{alone, failpoint, probe};
+use crate::{alone, archive, failpoint, probe};
 
 pub(crate) async fn undo(run: &mut Run, only: Option<&str>) -> Result<Outcome, Error> {
     let rows = ledger::migrations(&run.work.client).await?;
@@ -39,6 +39,7 @@ pub(crate) async fn undo(run: &mut Run, only: Option<&str>) -> Result<Outcome, E
         }
     }
     refuse_impossible(row, &begun)?;
+    refuse_purged(run, row, &begun, &steps).await?;
     refuse_built_upon(row, plan, &rows)?;
 
     let started = Instant::now();
@@ -132,6 +133,35 @@ fn refuse_impossible(row: &MigrationRow, begun: &[Begun]) -> Result<(), Error> {
             reasons.join("; ")
         ),
     })
+}
+
+/// What was removed from the archive cannot come back.
+async fn refuse_purged(
+    run: &Run,
+    row: &MigrationRow,
+    begun: &[Begun<'_>],
+    steps: &[StepRow],
+) -> Result<(), Error> {
+    // What an interrupted undo has brought back is not in the archive any more either.
+    let coming_back = |ordinal: usize| {
+        steps.iter().any(|row| row.direction == Direction::Undo && row.ordinal == number(ordinal))
+    };
+    for begun in begun.iter().filter(|begun| begun.done && !coming_back(begun.ordinal)) {
+        if let Some(missing) = archive::missing(&run.work.client, &begun.step.archived).await? {
+            return Err(Error::CannotUndo {
+                migration: row.name.clone(),
+                why: format!(
+                    "step {} \"{}\": {} was archived as {}, which is not there any more. Nothing was changed; go forward, and \
+                     write a migration that repairs",
+                    begun.ordinal + 1,
+                    begun.step.title,
+                    missing.of,
+                    missing.name
+                ),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// What ran later and changed the same objects must be taken back first.

@@ -51,7 +51,7 @@ fn merge(all: &mut Outcome, more: Outcome) {
 }
 
 /// Waits for an answer, or for Ctrl-C.
-async fn ask(session: &Session) -> bool {
+pub(super) async fn ask(session: &Session) -> bool {
     say("Type yes to go on:");
     let (sender, mut receiver) = tokio::sync::oneshot::channel();
     // A thread of its own: a blocked read must not keep the process from ending.

@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::session::Session;
 
 pub mod apply;
+pub mod archive;
 pub mod completions;
 pub mod contract;
 pub mod demo;
@@ -36,6 +37,7 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
         Command::Status(command) => command.run(&Session::new(global)?).await?,
         Command::History(command) => command.run(&Session::new(global)?).await?,
         Command::Report(command) => command.run(&Session::new(global)?).await?,
+        Command::Archive(command) => command.run(&Session::new(global)?).await?,
         Command::Apply(command) => command.run(&Session::new(global)?).await?,
         Command::Demo(command) => return command.run(global).await,
         Command::Completions(command) => command.run(),

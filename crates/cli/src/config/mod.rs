@@ -15,7 +15,7 @@ mod file;
 mod value;
 
 pub use file::File;
-pub use value::{parse_duration, parse_load};
+pub use value::{parse_age, parse_duration, parse_load};
 
 /// The file's name.
 pub const FILE_NAME: &str = "concertina.toml";

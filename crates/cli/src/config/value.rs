@@ -20,6 +20,17 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reads an age: a duration in which a day has 24 hours; zero is allowed.
+///
+/// # Errors
+/// When it is none.
+pub fn parse_age(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("\"{text}\" is not an age such as \"30d\", \"2w\" or \"12h\"");
+    let span: jiff::Span = text.parse().map_err(|_| wrong())?;
+    let length = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
+    Duration::try_from(length).map_err(|_| wrong())
+}
+
 /// Reads a share of the time.
 ///
 /// # Errors

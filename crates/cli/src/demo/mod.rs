@@ -95,7 +95,7 @@ pub async fn show(server: &Server, options: &Options, stage: &Stage) -> Result<S
         crate::render::count(size.orders)
     ));
     let bytes = shop::load(server, size).await?;
-    stage.done(&screen::bytes(bytes));
+    stage.done(&crate::render::bytes(bytes));
 
     stage.begin("Copying the database: one for each way");
     for database in DATABASES {

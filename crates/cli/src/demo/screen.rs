@@ -8,7 +8,7 @@ use concertina_lab::traffic::Window;
 use super::run::{AFTER, DEPLOY, Outcome};
 use super::shop::{MIGRATION, SETTINGS};
 use super::{Seen, chart, clients};
-use crate::render::{BAD, FAINT, GOOD, STRONG, count, duration, table, table_text};
+use crate::render::{BAD, FAINT, GOOD, STRONG, bytes, count, duration, table, table_text};
 
 /// A line for each way, as it ends.
 pub(crate) fn summary(outcome: &Outcome) -> String {
@@ -20,14 +20,6 @@ pub(crate) fn summary(outcome: &Outcome) -> String {
         count(during.failed),
         count(during.ops + during.failed),
     )
-}
-
-/// `305 MB`
-pub(crate) fn bytes(bytes: u64) -> String {
-    match bytes {
-        0..10_485_760 => format!("{} kB", count(bytes / 1024)),
-        _ => format!("{} MB", count(bytes / 1_048_576)),
-    }
 }
 
 /// Everything that was seen.
@@ -200,15 +192,4 @@ fn next() -> String {
          \x20 concertina init && concertina new first_change      # then write plain SQL into the file it names\n\
          \x20 concertina plan                                     # read it; then expand, deploy, contract\n"
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::bytes;
-
-    #[test]
-    fn sizes() {
-        assert_eq!(bytes(8_192), "8 kB");
-        assert_eq!(bytes(320_000_000), "305 MB");
-    }
 }

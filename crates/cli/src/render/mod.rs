@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
+pub mod archive;
 pub mod failure;
 pub mod history;
 pub mod outcome;
@@ -59,6 +60,20 @@ pub fn count(number: u64) -> String {
     out
 }
 
+/// `3.4 MB`, in powers of 1024 as `pg_size_pretty` counts.
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    let mut size = bytes as f64;
+    let mut unit = "bytes";
+    for next in UNITS {
+        if size < 1024.0 {
+            break;
+        }
+        (size, unit) = (size / 1024.0, next);
+    }
+    if unit == "bytes" { format!("{bytes} bytes") } else { format!("{size:.1} {unit}") }
+}
+
 /// `1 step`, `2 steps`
 pub fn plural(number: usize, one: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
@@ -101,6 +116,10 @@ mod tests {
         assert_eq!(
             ["0", "999", "1,000", "1,234,567"],
             [0, 999, 1000, 1_234_567].map(count).each_ref().map(|s| s.as_str())
+        );
+        assert_eq!(
+            [0, 1023, 1024, 3_565_158].map(bytes).each_ref().map(|s| s.as_str()),
+            ["0 bytes", "1023 bytes", "1.0 kB", "3.4 MB"]
         );
         assert_eq!(time("2026-11-21T10:30:00.123+00:00"), "2026-11-21 10:30:00Z");
     }

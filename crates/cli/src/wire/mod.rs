@@ -7,6 +7,7 @@
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
+mod archive;
 mod demo;
 mod error;
 mod history;
@@ -15,6 +16,7 @@ mod plan;
 mod report;
 mod status;
 
+pub use archive::ArchiveDocument;
 pub use demo::{DemoDocument, Felt, Run, Span};
 pub use error::ErrorDocument;
 pub use history::{Event, HistoryDocument};
@@ -80,6 +82,7 @@ pub fn schemas() -> Vec<(String, serde_json::Value)> {
         one::<StatusDocument>(),
         one::<HistoryDocument>(),
         one::<ReportDocument>(),
+        one::<ArchiveDocument>(),
         one::<OutcomeDocument>(),
         one::<InitDocument>(),
         one::<CreatedDocument>(),

@@ -47,17 +47,23 @@ fn commands() {
     let mut text =
         "# Commands\n\n<!-- Generated from the help text by crates/cli/tests/it/docs.rs. -->\n".to_owned();
     write!(text, "\n```text\n{}```\n", root.render_long_help()).unwrap();
+    helps(&mut root, "", &mut text);
+    let text: String = text.lines().flat_map(|line| [line.trim_end(), "\n"]).collect();
+    check_file("docs/commands.md", &text);
+}
+
+/// The help of every command below, those of commands with commands of their own too.
+fn helps(parent: &mut clap::Command, before: &str, text: &mut String) {
     for command in
-        root.get_subcommands_mut().filter(|command| !command.is_hide_set() && command.get_name() != "help")
+        parent.get_subcommands_mut().filter(|command| !command.is_hide_set() && command.get_name() != "help")
     {
-        let name = command.get_name().to_owned();
+        let name = format!("{before}{}", command.get_name());
         let help = command.clone().term_width(100).render_long_help().to_string();
         // The global options stand above, once.
         let own = help.split("Global options:").next().unwrap_or(&help).trim_end();
         write!(text, "\n## {name}\n\n```text\n{own}\n```\n").unwrap();
+        helps(command, &format!("{name} "), text);
     }
-    let text: String = text.lines().flat_map(|line| [line.trim_end(), "\n"]).collect();
-    check_file("docs/commands.md", &text);
 }
 
 #[test]

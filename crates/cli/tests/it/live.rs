@@ -365,3 +365,50 @@ async fn no_password_is_ever_shown() {
     let stored = "SELECT count(*) FROM concertina.migration AS m WHERE m::text LIKE '%geheim%'";
     assert_eq!(number(&client, stored).await, 0);
 }
+
+#[tokio::test]
+async fn what_is_dropped_lies_in_the_archive_until_it_is_purged() {
+    let schema = "CREATE TABLE logs (id bigserial PRIMARY KEY, line text);
+        INSERT INTO logs (line) SELECT 'l' || i FROM generate_series(1, 300) AS i;
+        CREATE TABLE users (id bigint PRIMARY KEY, age int);
+        CREATE FUNCTION twice(int) RETURNS int LANGUAGE sql AS 'SELECT $1 * 2'";
+    let (_server, client, project) = start(schema).await;
+    assert!(project.expect(0, &["archive", "list"]).stdout.contains("empty"));
+    project.migration("0001_logs", "DROP TABLE logs; DROP FUNCTION twice");
+    project.migration("0002_age", "ALTER TABLE users DROP COLUMN age");
+    project.expect(0, &["expand"]);
+    project.expect(10, &["contract"]);
+    project.expect(0, &["contract", "--yes"]);
+    assert_eq!(number(&client, "SELECT count(*) FROM pg_tables WHERE tablename = 'logs'").await, 0);
+
+    let listed = project.json(0, &["archive", "list"]);
+    let of = |document: &Value, list: &str| -> Vec<String> {
+        let objects = document[list].as_array().unwrap();
+        let mut names: Vec<String> = objects.iter().map(|it| it["of"].as_str().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    };
+    let all = ["column age of public.users", "routine public.twice", "table public.logs"];
+    assert_eq!(of(&listed, "objects"), all);
+    assert!(listed["objects"][0]["bytes"].as_i64().unwrap() > 0, "{listed}");
+
+    // Brought back with its rows, its sequence and its index.
+    project.expect(0, &["archive", "restore", "logs"]);
+    assert_eq!(number(&client, "SELECT count(*) FROM logs WHERE twice(2) = 4").await, 300);
+    client.execute("INSERT INTO logs (line) VALUES ('new')", &[]).await.unwrap();
+    assert_eq!(number(&client, "SELECT max(id) FROM logs").await, 301);
+    project.expect(0, &["expand"]);
+    project.expect(0, &["contract", "--yes"]);
+
+    let nothing = project.json(0, &["archive", "purge", "--older-than", "30d"]);
+    assert_eq!(of(&nothing, "objects"), all);
+    project.expect(10, &["archive", "purge", "--older-than", "0s"]);
+    let purged = project.json(0, &["archive", "purge", "--older-than", "0s", "logs", "--yes"]);
+    assert_eq!(of(&purged, "purged"), ["routine public.twice", "table public.logs"]);
+    assert_eq!(of(&purged, "objects"), ["column age of public.users"]);
+    let undo = project.expect(11, &["undo", "logs"]);
+    assert!(undo.stderr.contains("public.logs") && undo.stderr.contains("not there any more"), "{undo:?}");
+    project.expect(0, &["undo", "age"]);
+    assert!(project.expect(0, &["archive", "list"]).stdout.contains("empty"));
+    assert!(project.expect(0, &["history"]).stdout.contains("removed for good"));
+}

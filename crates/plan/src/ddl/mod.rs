@@ -4,6 +4,7 @@ pub(crate) mod archive;
 pub(crate) mod column;
 pub(crate) mod constraint;
 pub(crate) mod index;
+pub(crate) mod moved;
 pub(crate) mod sequence;
 pub(crate) mod table;
 pub(crate) mod trigger;

@@ -298,6 +298,7 @@ impl DropColumn {
         .probe(self.probe())
         .requires(Need::Column(self.table.clone(), self.column.clone()))
         .destroys();
+        step.archived.extend(archive.map(Archive::archived));
         step.provides.extend(archive.map(Archive::trigger_gone));
         step.provides.extend(self.effects(ctx));
         step.undo = match archive {
@@ -499,7 +500,7 @@ mod tests {
                 "Add CHECK sane to public.users, not yet valid",
                 "Validate CHECK sane of public.users",
                 "Build unique index users_email_age_key on public.users",
-                "Make index users_email_age_key of public.users a unique constraint again",
+                "Make index users_email_age_key of public.users the unique constraint again",
             ]
         );
         assert!(
@@ -537,6 +538,7 @@ mod tests {
             kind: DependentKind::View,
             description: "view grown_ups".to_owned(),
             automatic: false,
+            anew: None,
         });
         for (sql, code, word) in [
             ("ALTER TABLE users DROP COLUMN email CASCADE", Code::HasDependents, "view grown_ups"),

@@ -313,7 +313,16 @@ pub(crate) fn unused(lines: &[Line], directives: &Directives, changes: &[Change]
         let message = "enforce-now is unused: the statement adds no constraint and no NOT NULL";
         errors.push(error(span("enforce-now", ""), message, "remove it"));
     }
-    let destroys = |change: &Change| matches!(change, Change::DropColumn(_) | Change::UpdateTable(_));
+    let destroys = |change: &Change| {
+        matches!(
+            change,
+            Change::DropColumn(_)
+                | Change::DropTable(_)
+                | Change::DropView(_)
+                | Change::DropObject(_)
+                | Change::UpdateTable(_)
+        )
+    };
     if directives.irreversible.is_some() && !changes.iter().any(destroys) {
         let message = "irreversible is unused: the statement destroys nothing";
         errors.push(error(span("irreversible", ""), message, "remove it"));

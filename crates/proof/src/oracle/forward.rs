@@ -83,7 +83,7 @@ pub async fn end(exhibit: &Exhibit<'_>, copy: &Database<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Nothing of ours but the ledger; archives only of what the plan destroys, and only where they may stay.
+/// Nothing of ours but the ledger; archives only of what the plan says, and only where they may stay.
 ///
 /// # Errors
 /// What is left.
@@ -92,10 +92,13 @@ pub async fn nothing_left(
     client: &tokio_postgres::Client,
     archives: bool,
 ) -> Result<()> {
-    let archives = archives && exhibit.plan.steps.iter().any(|step| step.destroys);
+    let archived = exhibit.plan.steps.iter().flat_map(|step| &step.archived);
+    let names: Vec<String> = archived.map(|archived| archived.name.to_string()).collect();
     let mut left = compare::ours(client).await?;
     left.retain(|object| {
-        let archive = archives && object.starts_with("relation concertina_archive.");
+        // A table takes its sequences along.
+        let lies_there = object.starts_with("relation concertina_archive.") && !names.is_empty();
+        let archive = archives && (lies_there || names.iter().any(|name| object.contains(name.as_str())));
         !archive && !exhibit.ledger.contains(object)
     });
     ensure!(left.is_empty(), "left behind: {left:?}");

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use concertina_plan::catalog::{
     self, Catalog, Column, Constraint, ConstraintKind, Dependent, DependentKind, Function, Generated,
-    Identity, Index, NotNull, RelationKind, Sequence, Trigger, TriggerEvent, Type, TypeKind, Volatility,
+    Identity, Index, NotNull, Object, RelationKind, Sequence, Trigger, TriggerEvent, Type, TypeKind, Use,
+    User, Volatility,
 };
 use concertina_plan::pg::version::Version;
 use concertina_plan::sql::ident::{Ident, Name};
@@ -24,6 +25,8 @@ pub(super) struct Snapshot {
     pub(super) types: Vec<TypeRow>,
     pub(super) functions: Vec<FunctionRow>,
     pub(super) builtins: BTreeMap<Ident, Provolatile>,
+    pub(super) uses: Vec<UseRow>,
+    pub(super) views: Vec<ViewRow>,
 }
 
 #[derive(Deserialize)]
@@ -129,6 +132,7 @@ pub(super) struct DependentRow {
     kind: DependentKind,
     description: String,
     automatic: bool,
+    anew: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -155,6 +159,43 @@ pub(super) struct FunctionRow {
     name: Ident,
     arguments: Option<String>,
     volatility: Provolatile,
+}
+
+#[derive(Deserialize)]
+pub(super) struct UseRow {
+    sort: Sort,
+    schema: Ident,
+    name: Ident,
+    by: By,
+    relation: Option<u32>,
+    part: Option<Ident>,
+    description: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Sort {
+    Function,
+    Type,
+    Sequence,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum By {
+    Column,
+    Default,
+    Constraint,
+    Index,
+    Trigger,
+    Relation,
+    Other,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ViewRow {
+    relation: u32,
+    statements: Vec<String>,
 }
 
 /// `pg_proc.provolatile`
@@ -201,10 +242,13 @@ impl Snapshot {
             relations.entry(oid).and_modify(|relation| relation.triggers.push(trigger));
         }
         for row in self.dependents {
-            let DependentRow { relation, column, kind, description, automatic } = row;
+            let DependentRow { relation, column, kind, description, automatic, anew } = row;
             let column = names.column(relation, column);
-            let dependent = Dependent { column, kind, description, automatic };
+            let dependent = Dependent { column, kind, description, automatic, anew };
             relations.entry(relation).and_modify(|relation| relation.dependents.push(dependent));
+        }
+        for ViewRow { relation, statements } in self.views {
+            relations.entry(relation).and_modify(|relation| relation.anew = statements);
         }
         link_partitions(&mut relations, &names.relations);
         let sequences = self.sequences.into_iter().map(|row| row.sequence(&names));
@@ -222,6 +266,7 @@ impl Snapshot {
                 .map(|(name, volatility)| (name, volatility.into()))
                 .collect(),
             extensions: self.server.extensions,
+            uses: self.uses.into_iter().map(|row| row.used(&names)).collect(),
             unknown_since: None,
         }
     }
@@ -445,6 +490,28 @@ impl FunctionRow {
     fn function(self) -> Option<Function> {
         let name = Name { schema: self.schema, name: self.name };
         Some(Function { name, arguments: self.arguments?, volatility: self.volatility.into() })
+    }
+}
+
+impl UseRow {
+    fn used(self, names: &Names) -> Use {
+        let name = Name { schema: self.schema, name: self.name };
+        let relation = self.relation.and_then(|oid| names.relations.get(&oid).cloned());
+        let by = match (self.by, relation, self.part) {
+            (By::Column, Some(table), Some(part)) => User::Column(table, part),
+            (By::Default, Some(table), Some(part)) => User::Default(table, part),
+            (By::Constraint, Some(table), Some(part)) => User::Constraint(table, part),
+            (By::Index, Some(table), Some(part)) => User::Index(table, part),
+            (By::Trigger, Some(table), Some(part)) => User::Trigger(table, part),
+            (By::Relation, Some(name), _) => User::Relation(name),
+            _ => User::Other,
+        };
+        let of = match self.sort {
+            Sort::Function => Object::Function(name),
+            Sort::Type => Object::Type(name),
+            Sort::Sequence => Object::Sequence(name),
+        };
+        Use { of, by, description: self.description }
     }
 }
 

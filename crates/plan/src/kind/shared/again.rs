@@ -4,6 +4,7 @@ use crate::catalog::{Constraint, ConstraintKind, Index, Relation, RelationKind};
 use crate::ddl;
 use crate::kind::Ctx;
 use crate::kind::shared::index::{self, Purpose, TreeBuild};
+use crate::kind::shared::key::Sort;
 use crate::kind::shared::not_valid::NotValid;
 use crate::kind::shared::tree;
 use crate::pg::lock::LockMode;
@@ -17,7 +18,7 @@ pub(crate) fn dropped_with(ctx: &Ctx, table: &Relation, column: &Ident) -> (Vec<
     for relation in ctx.logical.tree(&table.name) {
         let own = relation.constraints.iter().filter(|c| !c.inherited && c.columns.contains(column));
         for constraint in own {
-            match again(ctx, relation, constraint) {
+            match self::constraint(ctx, relation, constraint) {
                 Some(more) => steps.extend(more),
                 None => lost.push(format!("constraint {} of {} is gone", constraint.name, relation.name)),
             }
@@ -37,11 +38,13 @@ pub(crate) fn dropped_with(ctx: &Ctx, table: &Relation, column: &Ident) -> (Vec<
     (steps, lost)
 }
 
-fn again(ctx: &Ctx, table: &Relation, constraint: &Constraint) -> Option<Vec<Step>> {
+/// Steps that add a constraint again that was dropped, beside reads and writes; `None` where there is no such way.
+pub(crate) fn constraint(ctx: &Ctx, table: &Relation, constraint: &Constraint) -> Option<Vec<Step>> {
     match &constraint.kind {
         ConstraintKind::Check | ConstraintKind::ForeignKey { .. } => not_valid(ctx, table, constraint),
-        ConstraintKind::Unique => unique(ctx, table, constraint),
-        ConstraintKind::PrimaryKey | ConstraintKind::Exclude | ConstraintKind::Trigger => None,
+        ConstraintKind::Unique => key(ctx, table, constraint, Sort::Unique),
+        ConstraintKind::PrimaryKey => key(ctx, table, constraint, Sort::Primary),
+        ConstraintKind::Exclude | ConstraintKind::Trigger => None,
     }
 }
 
@@ -84,20 +87,22 @@ fn not_valid(ctx: &Ctx, table: &Relation, constraint: &Constraint) -> Option<Vec
     Some(made)
 }
 
-fn unique(ctx: &Ctx, table: &Relation, constraint: &Constraint) -> Option<Vec<Step>> {
+fn key(ctx: &Ctx, table: &Relation, constraint: &Constraint, sort: Sort) -> Option<Vec<Step>> {
     let behind = table.indexes.iter().find(|index| index.constraint.as_ref() == Some(&constraint.name))?;
     let deferrable = deferrable(constraint);
     if table.kind == RelationKind::PartitionedTable {
-        return build_tree(ctx, table, behind, Purpose::Unique { constraint, deferrable });
+        let purpose = Purpose::Unique { constraint, deferrable };
+        return if sort == Sort::Unique { build_tree(ctx, table, behind, purpose) } else { None };
     }
     ddl::index::body(&table.name, behind)?;
-    let bare = Index { constraint: None, immediate: true, ..behind.clone() };
-    let why = "it went with the column";
+    let bare = Index { constraint: None, primary: false, immediate: true, ..behind.clone() };
+    let why = "it went with the constraint";
+    let using = ddl::constraint::using_index(sort.sql(), &behind.name, deferrable);
     let step = Step::transaction(
         Phase::Contract,
-        format!("Make index {} of {} a unique constraint again", behind.name, table.name),
+        format!("Make index {} of {} the {} again", behind.name, table.name, sort.title()),
         "the index is there, so nothing is scanned",
-        vec![ddl::constraint::add_unique_using(&table.name, &constraint.name, &behind.name, deferrable)],
+        vec![ddl::constraint::add(&table.name, &constraint.name, &using)],
     )
     .locks(tree::lock(ctx.logical, &table.name, LockMode::AccessExclusive))
     .probe(Probe::Constraint {

@@ -8,7 +8,7 @@ use crate::kind::Ctx;
 use crate::kind::shared::batch::{self, Rows};
 use crate::kind::shared::{tighten, tree};
 use crate::pg::lock::LockMode;
-use crate::plan::{Need, Phase, Probe, Step, Undo, Walk, Write};
+use crate::plan::{Archived, Need, Noun, Phase, Probe, Step, Undo, Walk, Write};
 use crate::sql::constant::{self, Constant};
 use crate::sql::ident::{Ident, Name};
 
@@ -45,6 +45,15 @@ impl<'a> Archive<'a> {
     /// The table that holds it.
     pub(crate) fn name(&self) -> &Name {
         &self.name
+    }
+
+    /// The same with what it holds.
+    pub(crate) fn archived(&self) -> Archived {
+        Archived {
+            noun: Noun::Table,
+            name: self.name.clone(),
+            of: format!("column {} of {}", self.column.name, self.table.name),
+        }
     }
 
     /// Archive and trigger, the copy, and the proof that nothing is missing.

@@ -54,7 +54,7 @@ impl Sort {
     }
 
     /// As a title has it: "the unique constraint u".
-    fn title(self) -> &'static str {
+    pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Unique => "unique constraint",
             Self::Primary => "primary key",

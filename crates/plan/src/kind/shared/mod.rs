@@ -5,8 +5,10 @@ pub(crate) mod alter;
 pub(crate) mod archive;
 pub(crate) mod batch;
 pub(crate) mod clock;
+pub(crate) mod dependents;
 pub(crate) mod index;
 pub(crate) mod key;
+pub(crate) mod moved;
 pub(crate) mod not_null;
 pub(crate) mod not_valid;
 #[cfg(test)]
@@ -16,4 +18,5 @@ pub(crate) mod sync;
 pub(crate) mod testing;
 pub(crate) mod tighten;
 pub(crate) mod tree;
+pub(crate) mod unconstrain;
 pub(crate) mod will_fail;

@@ -10,6 +10,8 @@ use crate::change::Change;
 use crate::diagnostic::Code;
 use crate::effect::Effect;
 use crate::kind::as_written::AsWritten;
+use crate::kind::drop_constraint::DropConstraint;
+use crate::kind::drop_not_null::DropNotNull;
 use crate::pg::lock::LockMode;
 use crate::plan::{LockClaim, Work, WorkKind};
 use crate::sql::ast;
@@ -173,48 +175,37 @@ fn validation(lower: &Lower, table: &Relation, name: &Ident, more: Vec<LockClaim
 fn drop_constraint(lower: &Lower, table: &Relation, command: &AlterTableCmd, name: &Ident) -> Lowered {
     let Some(constraint) = table.constraint(name) else {
         let not_null =
-            table.columns.iter().any(|c| c.not_null.as_ref().is_some_and(|n| n.name.as_ref() == Some(name)));
+            table.columns.iter().find(|c| c.not_null.as_ref().is_some_and(|n| n.name.as_ref() == Some(name)));
         return match (not_null, command.missing_ok) {
-            (true, _) => Err(lower.refuse(
-                "drop_constraint",
-                Code::NotYet,
-                "dropping a NOT NULL constraint by its name is not planned yet",
-                "write ALTER COLUMN … DROP NOT NULL",
-                Run::on(lower.catalog, table).unknown("drop_constraint"),
-            )),
-            (false, true) => Ok(Vec::new()),
-            (false, false) => Err(missing(lower, "drop_constraint", table, name)),
+            (Some(column), _) => Ok(vec![Change::DropNotNull(DropNotNull {
+                table: table.name.clone(),
+                column: column.name.clone(),
+            })]),
+            (None, true) => Ok(Vec::new()),
+            (None, false) => Err(missing(lower, "drop_constraint", table, name)),
         };
     };
-    let mut run = Run::on(lower.catalog, table);
-    if let ConstraintKind::ForeignKey { table: referenced, .. } = &constraint.kind {
-        let claim = LockClaim { relation: referenced.clone(), mode: LockMode::AccessExclusive };
-        if !run.locks.contains(&claim) {
-            run.locks.push(claim);
-        }
+    let more = referencing(lower, table, constraint);
+    if !is_cascade(command.behavior) || more.is_empty() {
+        return Ok(vec![Change::DropConstraint(DropConstraint {
+            table: table.name.clone(),
+            name: name.clone(),
+        })]);
     }
-    if is_cascade(command.behavior) {
-        for (child, key) in referencing(lower, table, constraint) {
-            run.locks.push(LockClaim { relation: child.clone(), mode: LockMode::AccessExclusive });
-            run.effects.push(Effect::ConstraintGone { table: child, constraint: key });
-        }
+    let mut run = Run::on(lower.catalog, table);
+    for (child, key) in more {
+        run.locks.push(LockClaim { relation: child.clone(), mode: LockMode::AccessExclusive });
+        run.effects.push(Effect::ConstraintGone { table: child, constraint: key });
     }
     run.effects.push(Effect::ConstraintGone { table: table.name.clone(), constraint: name.clone() });
-    let also = match constraint.kind {
-        ConstraintKind::ForeignKey { .. } => ", also on the referenced table",
-        ConstraintKind::PrimaryKey | ConstraintKind::Unique | ConstraintKind::Exclude => {
-            ", and its index goes with it, which queries may need"
-        }
-        _ => "",
-    };
     Err(lower.refuse(
         "drop_constraint",
         Code::NotYet,
         format!(
-            "DROP CONSTRAINT takes ACCESS EXCLUSIVE on {}{also}; running code may rely on what it guarantees until contract, and undo would have to prove it again: not built yet",
+            "CASCADE drops the foreign keys that stand on {name} too, under ACCESS EXCLUSIVE on {} and on their tables",
             table.name
         ),
-        "allow it, if running code does not rely on the constraint: it is one short try under the stall budget",
+        "drop those foreign keys first, in statements of their own, and leave CASCADE out",
         run,
     ))
 }

@@ -34,6 +34,7 @@ mod constraint;
 mod copied;
 mod create_table;
 mod dml;
+mod drop;
 mod function;
 mod index;
 mod kinds;
@@ -102,7 +103,7 @@ pub(crate) fn lower(lower: &Lower) -> Outcome {
         NodeEnum::IndexStmt(index) => (index::create(lower, index), None),
         NodeEnum::UpdateStmt(update) => (dml::update(lower, update), None),
         NodeEnum::DropStmt(drop) if index::is_index(drop) => (index::drop(lower, drop), None),
-        NodeEnum::DropStmt(drop) => (refused_drop::lower(lower, drop), None),
+        NodeEnum::DropStmt(drop) => (drop::lower(lower, drop), None),
         NodeEnum::RenameStmt(statement) => (rename::lower(lower, statement), None),
         NodeEnum::AlterObjectSchemaStmt(statement) => (rename::set_schema(lower, statement), None),
         node => {

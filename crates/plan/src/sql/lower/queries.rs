@@ -255,6 +255,7 @@ fn dependents(lower: &Lower, view: &Name, made: RelationKind, query: &NodeEnum) 
                 kind: DependentKind::View,
                 description: description.clone(),
                 automatic: false,
+                anew: None,
             },
         }));
     }

@@ -1,9 +1,9 @@
-//! DROP of everything but indexes and columns.
+//! DROP as written, of everything but indexes and columns: what it locks and does, and why what no kind plans is refused.
 
 use pg_query::protobuf::{DropStmt, ObjectType};
 use pg_query::{Node, NodeEnum};
 
-use crate::catalog::{ConstraintKind, DependentKind, Relation, RelationKind};
+use crate::catalog::{Catalog, ConstraintKind, DependentKind, Relation, RelationKind};
 use crate::diagnostic::Code;
 use crate::effect::Effect;
 use crate::pg::lock::LockMode;
@@ -11,12 +11,11 @@ use crate::plan::LockClaim;
 use crate::sql::ast;
 use crate::sql::ident::{Ident, Name};
 use crate::sql::lower::alter_table::is_cascade;
-use crate::sql::lower::{Lower, Lowered, Refused, Run, kinds, tree, written};
+use crate::sql::lower::{Lower, Refused, Run, kinds, tree, written};
 use crate::sql::types;
 
-/// DROP: no change where IF EXISTS finds nothing, otherwise a refusal.
-pub(crate) fn lower(lower: &Lower, drop: &DropStmt) -> Lowered {
-    let kind = kinds::drop(drop.remove_type());
+/// What the statement as written locks and does; `None` where IF EXISTS finds nothing.
+pub(crate) fn run(lower: &Lower, drop: &DropStmt, kind: &'static str) -> Result<Option<Run>, Refused> {
     let mut run = Run::default();
     let mut found = 0;
     for object in &drop.objects {
@@ -35,23 +34,18 @@ pub(crate) fn lower(lower: &Lower, drop: &DropStmt) -> Lowered {
             }
         }
     }
-    if found == 0 {
-        return Ok(Vec::new());
-    }
-    Err(refused(lower, drop, kind, run))
+    Ok((found > 0).then_some(run))
 }
 
-fn refused(lower: &Lower, drop: &DropStmt, kind: &'static str, run: Run) -> Refused {
+/// The refusal, for what no kind plans.
+pub(crate) fn refused(lower: &Lower, drop: &DropStmt, kind: &'static str, run: Run) -> Refused {
+    let cascade = is_cascade(drop.behavior);
     let (reason, way_out) = match drop.remove_type() {
-        ObjectType::ObjectTable => (
-            "running code that uses the table fails from that instant, and ACCESS EXCLUSIVE is taken on it and on every table it shares a foreign key with; the online form (moved into the archive at contract, restorable) is not built yet",
-            "drop it when no running code uses it any more, and allow it",
+        ObjectType::ObjectTable | ObjectType::ObjectView | ObjectType::ObjectMatview if cascade => (
+            "CASCADE drops more than is named here, under ACCESS EXCLUSIVE on every table it touches, and running code that uses any of it fails from that instant",
+            "drop what depends on it first, each by a statement of its own, and leave CASCADE out",
         ),
-        ObjectType::ObjectView | ObjectType::ObjectMatview | ObjectType::ObjectForeignTable => (
-            "running code that reads it fails from that instant; dropping at contract is not built yet",
-            "drop it when no running code uses it any more, and allow it; a view that only changes can be replaced by CREATE OR REPLACE VIEW",
-        ),
-        ObjectType::ObjectTrigger | ObjectType::ObjectPolicy | ObjectType::ObjectRule => (
+        ObjectType::ObjectPolicy | ObjectType::ObjectRule => (
             "it takes ACCESS EXCLUSIVE on the table for a moment, and running code's statements do something else from then on",
             "allow it, if running code can take it: it is one short try under the stall budget",
         ),
@@ -115,18 +109,7 @@ fn object(lower: &Lower, kind: &'static str, drop: &DropStmt, object: &Node) -> 
         | ObjectType::ObjectProcedure
         | ObjectType::ObjectRoutine
         | ObjectType::ObjectAggregate => {
-            let overloads: Vec<&Name> = catalog
-                .functions
-                .iter()
-                .filter(|f| {
-                    f.name.name == name
-                        && match &schema {
-                            Some(schema) => f.name.schema == *schema,
-                            None => catalog.server.search_path.contains(&f.name.schema),
-                        }
-                })
-                .map(|f| &f.name)
-                .collect();
+            let overloads = overloads(catalog, schema.as_ref(), &name);
             match overloads[..] {
                 [] => None,
                 [only] if !cascade => Some(plain.effect(Effect::FunctionGone(only.clone()))),
@@ -138,6 +121,16 @@ fn object(lower: &Lower, kind: &'static str, drop: &DropStmt, object: &Node) -> 
         // Not modelled: whether it exists is not known.
         _ => Some(if cascade { plain.unknown(kind) } else { plain }),
     })
+}
+
+/// Functions of this name, qualified or on the search path.
+pub(crate) fn overloads<'a>(catalog: &'a Catalog, schema: Option<&Ident>, name: &Ident) -> Vec<&'a Name> {
+    let seen = |of: &Ident| match schema {
+        Some(schema) => of == schema,
+        None => catalog.server.search_path.contains(of),
+    };
+    let named = catalog.functions.iter().map(|function| &function.name);
+    named.filter(|function| function.name == *name && seen(&function.schema)).collect()
 }
 
 fn relation(lower: &Lower, table: &Relation, cascade: bool) -> Run {

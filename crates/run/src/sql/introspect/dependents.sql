@@ -78,6 +78,23 @@ dependent AS MATERIALIZED (
                             'pg_catalog.pg_trigger'::regclass, 'pg_catalog.pg_proc'::regclass,
                             'pg_catalog.pg_constraint'::regclass)
 ),
+-- Column lists and row filters came with 15: the row as JSON has them where they exist.
+published AS (
+    SELECT r.oid, format('ALTER PUBLICATION %I ADD TABLE %s%I.%I%s%s', p.pubname, CASE WHEN c.relkind = 'p' THEN '' ELSE 'ONLY ' END,
+        n.nspname, c.relname,
+        CASE WHEN to_jsonb(r) ->> 'prattrs' IS NOT NULL THEN (
+            SELECT ' (' || string_agg(quote_ident(a.name), ', ' ORDER BY a.place) || ')'
+            FROM jsonb_array_elements_text(to_jsonb(t) -> 'attnames') WITH ORDINALITY AS a (name, place)
+        ) END,
+        ' WHERE (' || (to_jsonb(t) ->> 'rowfilter') || ')'
+    ) AS sql
+    FROM pg_catalog.pg_publication_rel AS r
+    JOIN pg_catalog.pg_publication AS p ON p.oid = r.prpubid
+    JOIN pg_catalog.pg_class AS c ON c.oid = r.prrelid
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    LEFT JOIN pg_catalog.pg_publication_tables AS t
+           ON t.pubname = p.pubname AND t.schemaname = n.nspname AND t.tablename = c.relname
+),
 -- Once an object, not once a column.
 described AS MATERIALIZED (
     SELECT o.classid, o.objid, o.objsubid, pg_describe_object(o.classid, o.objid, o.objsubid) AS description
@@ -88,10 +105,15 @@ SELECT json_build_object(
     'column', d.attnum,
     'kind', d.kind,
     'description', t.description,
-    'automatic', bool_and(d.automatic)
+    'automatic', bool_and(d.automatic),
+    'anew', CASE d.kind
+        WHEN 'statistics' THEN min(pg_get_statisticsobjdef(d.objid))
+        WHEN 'publication' THEN min(p.sql)
+    END
 )
 FROM dependent AS d
 JOIN described AS t USING (classid, objid, objsubid)
+LEFT JOIN published AS p ON d.classid = 'pg_catalog.pg_publication_rel'::regclass AND p.oid = d.objid
 -- NULL: it went while we looked.
 WHERE t.description IS NOT NULL
 GROUP BY d.relation, d.attnum, d.kind, t.description

@@ -1,0 +1,126 @@
+//! `concertina archive`
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use concertina_run::archive::ArchivedObject;
+use concertina_run::{Engine, Error};
+
+use crate::cmd::confirm;
+use crate::config;
+use crate::failure::Failure;
+use crate::render::{self, BAD, say};
+use crate::session::Session;
+use crate::wire::ArchiveDocument;
+
+/// Shows, brings back or removes what contracted migrations left in the archive.
+///
+/// A dropped table, function, type or sequence lies in schema concertina_archive as it was; of a dropped column lies a copy of
+/// its values there. Nothing leaves the archive by itself.
+#[derive(Debug, clap::Args)]
+pub struct Archive {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    List(List),
+    Restore(Restore),
+    Purge(Purge),
+}
+
+/// Shows what lies in the archive, since when, and how large it is.
+#[derive(Debug, clap::Args)]
+pub struct List {}
+
+/// Brings back what a migration archived, by taking the migration back: the same as `undo MIGRATION`.
+#[derive(Debug, clap::Args)]
+pub struct Restore {
+    /// Which: name, number or path.
+    migration: String,
+}
+
+/// Removes from the archive for good. Undo of the migrations it came from is not possible any more.
+///
+/// Asks first, on a terminal; elsewhere it needs --yes.
+#[derive(Debug, clap::Args)]
+pub struct Purge {
+    /// Only what has been there longer than this, such as 30d or 12h.
+    #[arg(long, value_name = "TIME", value_parser = config::parse_age)]
+    older_than: Duration,
+    /// Only what this migration left: name, number or path.
+    migration: Option<String>,
+    /// Remove without asking.
+    #[arg(long, short = 'y')]
+    yes: bool,
+}
+
+impl Archive {
+    pub(crate) async fn run(self, session: &Session) -> Result<(), Failure> {
+        match self.verb {
+            Verb::List(_) => {
+                let found = session.engine().await?.archive().await?;
+                session.answer(|| render::archive::text(&found), || ArchiveDocument::of(&found, &[]));
+                Ok(())
+            }
+            Verb::Restore(restore) => restore.run(session).await,
+            Verb::Purge(purge) => purge.run(session).await,
+        }
+    }
+}
+
+impl Restore {
+    async fn run(self, session: &Session) -> Result<(), Failure> {
+        let folder = session.folder()?;
+        let name = folder.find(&self.migration).map_or(self.migration.as_str(), |file| file.name.as_str());
+        let engine = session.engine().await?;
+        if !engine.archive().await?.iter().any(|object| object.migration == name) {
+            return Err(Failure::file(format!("migration {name} has left nothing in the archive"))
+                .hint("`concertina archive list` shows what lies there. Nothing was changed."));
+        }
+        let outcome = engine.undo(Some(name)).await?;
+        let statuses = engine.status(&folder.files).await?;
+        session.report(
+            || render::outcome::text("undo", &outcome, &statuses),
+            || render::outcome::document("undo", &outcome, &statuses),
+        );
+        Ok(())
+    }
+}
+
+impl Purge {
+    async fn run(self, session: &Session) -> Result<(), Failure> {
+        let folder = session.folder()?;
+        let only = self
+            .migration
+            .as_deref()
+            .map(|wanted| folder.find(wanted).map_or(wanted, |file| file.name.as_str()));
+        let engine = session.engine().await?;
+        let (wanted, kept): (Vec<_>, Vec<_>) = engine.archive().await?.into_iter().partition(|object| {
+            object.age > self.older_than && only.is_none_or(|only| object.migration == only)
+        });
+        if !wanted.is_empty() && !self.yes {
+            ask(session, &wanted).await?;
+        }
+        let gone = if wanted.is_empty() { Vec::new() } else { purge(&engine, wanted).await? };
+        session.report(|| render::archive::purged(&gone, kept.len()), || ArchiveDocument::of(&kept, &gone));
+        Ok(())
+    }
+}
+
+async fn purge(engine: &Engine, wanted: Vec<ArchivedObject>) -> Result<Vec<ArchivedObject>, Error> {
+    engine.purge(wanted).await
+}
+
+async fn ask(session: &Session, wanted: &[ArchivedObject]) -> Result<(), Failure> {
+    let what: Vec<String> =
+        wanted.iter().map(|object| format!("{} ({})", object.archived.of, object.migration)).collect();
+    let refused = || Error::NotConfirmed { migration: "archive purge".to_owned(), what: what.join("; ") };
+    if !std::io::stdin().is_terminal() {
+        return Err(refused().into());
+    }
+    session.progress.finish();
+    say(&format!("This {BAD}removes data for good{BAD:#}: {}", what.join("; ")));
+    if confirm::ask(session).await { Ok(()) } else { Err(refused().into()) }
+}

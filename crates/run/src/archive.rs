@@ -1,0 +1,135 @@
+//! What contracted migrations left in the archive: named, measured, and removed for good when somebody says so.
+
+use std::time::Duration;
+
+use concertina_plan::plan::{Archived, Noun};
+use tokio_postgres::{Client, GenericClient};
+
+use crate::error::{Doing, Error};
+use crate::executor::Run;
+use crate::ledger::{self, StepKey};
+use crate::state::StepState;
+use crate::{executor, forward};
+
+/// An object that lies in the archive.
+#[derive(Clone, Debug)]
+pub struct ArchivedObject {
+    /// Migration that put it there; `concertina undo` of it brings it back.
+    pub migration: String,
+    /// What it is there, and what it was or holds.
+    pub archived: Archived,
+    /// Bytes on disk, TOAST and indexes included; `None` for what takes none.
+    pub bytes: Option<u64>,
+    /// When it was put there, RFC 3339.
+    pub since: String,
+    /// How long it has been there.
+    pub age: Duration,
+}
+
+/// Everything that still lies there, oldest first.
+pub(crate) async fn list(client: &Client) -> Result<Vec<ArchivedObject>, Error> {
+    let mut found = Vec::new();
+    for row in ledger::migrations(client).await? {
+        let Some(plan) = &row.plan else { continue };
+        let steps = ledger::steps(client, row.id).await?;
+        for (ordinal, step) in plan.steps.iter().enumerate().filter(|(_, step)| !step.archived.is_empty()) {
+            let done = executor::find(&steps, StepKey::forward(row.id, forward::number(ordinal)));
+            let Some(done) = done.filter(|done| done.state == StepState::Done) else { continue };
+            let since = done.finished_at.clone().unwrap_or_else(|| done.started_at.clone());
+            for archived in &step.archived {
+                let Some(bytes) = measure(client, archived).await? else { continue };
+                found.push(ArchivedObject {
+                    migration: row.name.clone(),
+                    archived: archived.clone(),
+                    bytes,
+                    age: age(client, &since).await?,
+                    since: since.clone(),
+                });
+            }
+        }
+    }
+    found.sort_by(|a, b| (&a.since, &a.archived.name).cmp(&(&b.since, &b.archived.name)));
+    Ok(found)
+}
+
+/// Whether it lies there, and then its size.
+async fn measure(
+    client: &(impl GenericClient + Sync),
+    archived: &Archived,
+) -> Result<Option<Option<u64>>, Error> {
+    let sql = match archived.noun {
+        Noun::Table | Noun::Index | Noun::Sequence => RELATION,
+        Noun::Routine => ROUTINE,
+        Noun::Type => TYPE,
+    };
+    let (schema, name) = (archived.name.schema.as_str(), archived.name.name.as_str());
+    let row = client.query_opt(sql, &[&schema, &name]).await.doing("look into the archive")?;
+    Ok(row.map(|row| row.get::<_, Option<i64>>(0).and_then(|bytes| u64::try_from(bytes).ok())))
+}
+
+async fn age(client: &Client, since: &str) -> Result<Duration, Error> {
+    let row = client.query_one(AGE, &[&since]).await.doing("look into the archive")?;
+    Ok(Duration::from_secs_f64(row.get::<_, f64>(0).max(0.0)))
+}
+
+/// What of these no longer lies there: undo could not bring it back.
+pub(crate) async fn missing<'a>(
+    client: &Client,
+    archived: &'a [Archived],
+) -> Result<Option<&'a Archived>, Error> {
+    for one in archived {
+        if measure(client, one).await?.is_none() {
+            return Ok(Some(one));
+        }
+    }
+    Ok(None)
+}
+
+/// Drops these, each in a transaction of its own; tables before what they may use. Returns those that are gone.
+pub(crate) async fn purge(run: &Run, mut objects: Vec<ArchivedObject>) -> Result<Vec<ArchivedObject>, Error> {
+    let order = |noun: Noun| match noun {
+        Noun::Table => 0,
+        Noun::Index | Noun::Sequence => 1,
+        Noun::Routine => 2,
+        Noun::Type => 3,
+    };
+    objects.sort_by_key(|object| order(object.archived.noun));
+    let mut gone = Vec::new();
+    for object in objects {
+        if run.stop.requested() {
+            return Err(Error::Interrupted);
+        }
+        drop_one(run, &object).await?;
+        gone.push(object);
+    }
+    Ok(gone)
+}
+
+async fn drop_one(run: &Run, object: &ArchivedObject) -> Result<(), Error> {
+    let Archived { noun, name, of } = &object.archived;
+    let (client, who) = (&run.work.client, &run.work.who);
+    let sql = format!("DROP {} {name}", noun.sql());
+    let message = format!("{of}, archived as {name}, was removed for good");
+    run.in_ledger(async {
+        client.batch_execute(&sql).await.doing("remove from the archive")?;
+        ledger::event(client, Some(&object.migration), "archive_purged", &message, None, who).await
+    })
+    .await
+}
+
+const RELATION: &str = "
+SELECT pg_total_relation_size(c.oid) FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = $1 AND c.relname = $2";
+
+const ROUTINE: &str = "
+SELECT NULL::bigint FROM pg_catalog.pg_proc AS p
+JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+WHERE n.nspname = $1 AND p.proname = $2";
+
+const TYPE: &str = "
+SELECT NULL::bigint FROM pg_catalog.pg_type AS t
+JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
+WHERE n.nspname = $1 AND t.typname = $2";
+
+const AGE: &str = "SELECT extract(epoch FROM clock_timestamp() - $1::text::timestamptz)::double precision";

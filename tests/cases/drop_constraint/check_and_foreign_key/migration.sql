@@ -1,0 +1,2 @@
+ALTER TABLE users DROP CONSTRAINT users_age_check;
+ALTER TABLE orders DROP CONSTRAINT orders_user_fk, DROP CONSTRAINT IF EXISTS no_such;

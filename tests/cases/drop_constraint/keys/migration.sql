@@ -1,0 +1,3 @@
+ALTER TABLE users DROP CONSTRAINT users_email_key, DROP CONSTRAINT users_name_key;
+ALTER TABLE boss DROP CONSTRAINT boss_fk;
+ALTER TABLE boss DROP CONSTRAINT boss_pk;

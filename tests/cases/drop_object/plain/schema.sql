@@ -1,0 +1,12 @@
+CREATE TYPE mood AS ENUM ('sad', 'ok');
+CREATE DOMAIN positive AS int CHECK (VALUE > 0);
+CREATE TYPE pair AS (a int, b text);
+CREATE SEQUENCE "Numbers" START 7;
+SELECT nextval('"Numbers"');
+CREATE FUNCTION twice(int) RETURNS int LANGUAGE sql AS 'SELECT $1 * 2';
+COMMENT ON FUNCTION twice(int) IS 'times two';
+REVOKE ALL ON FUNCTION twice(int) FROM PUBLIC;
+CREATE PROCEDURE nothing() LANGUAGE sql AS 'SELECT 1';
+CREATE AGGREGATE total(int) (SFUNC = int4pl, STYPE = int);
+CREATE TABLE t (id int PRIMARY KEY, m mood DEFAULT 'ok', n int DEFAULT twice(2));
+INSERT INTO t SELECT generate_series(1, 100);

@@ -1,0 +1,2 @@
+-- concertina:irreversible reason: a log nobody reads
+DROP TABLE log;

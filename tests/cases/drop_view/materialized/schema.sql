@@ -1,0 +1,5 @@
+CREATE TABLE users (id bigint PRIMARY KEY, age int);
+INSERT INTO users SELECT i, i % 90 FROM generate_series(1, 300) AS i;
+CREATE MATERIALIZED VIEW ages WITH (fillfactor = 70) AS SELECT age, count(*) AS n FROM users GROUP BY age;
+CREATE UNIQUE INDEX ages_age_key ON ages (age);
+COMMENT ON MATERIALIZED VIEW ages IS 'how old';

@@ -1,0 +1,2 @@
+DROP VIEW adults, adult_count;
+ALTER TABLE users DROP COLUMN age;

@@ -1,0 +1,9 @@
+CREATE TABLE users (id bigint PRIMARY KEY, email text, age int);
+INSERT INTO users SELECT i, 'u' || i, i % 90 FROM generate_series(1, 300) AS i;
+CREATE VIEW adults WITH (security_barrier) AS SELECT id, email FROM users WHERE age >= 18;
+CREATE VIEW adult_count AS SELECT count(*) AS n FROM adults;
+COMMENT ON VIEW adults IS 'it''s 18';
+COMMENT ON COLUMN adults.email IS 'how to reach them';
+ALTER VIEW adults ALTER COLUMN email SET DEFAULT 'none';
+GRANT SELECT ON adults TO PUBLIC;
+GRANT UPDATE (email) ON adults TO pg_monitor;
