@@ -47,7 +47,7 @@ fn has_subquery(backfill: &Backfill) -> bool {
     filter
         || match &backfill.write {
             Write::Update { set, pending, .. } => select(pending) || set.iter().any(|(_, expr)| select(expr)),
-            Write::Copy { .. } | Write::Restore { .. } => false,
+            Write::Delete { .. } | Write::Copy { .. } | Write::Restore { .. } => false,
         }
 }
 
@@ -64,6 +64,10 @@ fn write(backfill: &Backfill, condition: &str, keys: Option<&Name>) -> String {
                 set.join(", "),
                 wrap(pending)
             )
+        }
+        Write::Delete { alias } => {
+            let using = keys.map(|keys| format!(" USING ONLY {keys} AS {KEYS}")).unwrap_or_default();
+            format!("DELETE FROM ONLY {table} AS {alias}{using} WHERE {condition}")
         }
         Write::Copy { into, columns } => {
             let columns = list(columns);
@@ -84,7 +88,7 @@ fn write(backfill: &Backfill, condition: &str, keys: Option<&Name>) -> String {
 
 fn alias(backfill: &Backfill) -> Ident {
     match &backfill.write {
-        Write::Update { alias, .. } => alias.clone(),
+        Write::Update { alias, .. } | Write::Delete { alias } => alias.clone(),
         Write::Copy { .. } | Write::Restore { .. } => Ident::new("concertina_row"),
     }
 }

@@ -14,6 +14,7 @@ use crate::kind::add_unique::AddUnique;
 use crate::kind::as_written::AsWritten;
 use crate::kind::create_index::CreateIndex;
 use crate::kind::create_table::CreateTable;
+use crate::kind::delete_table::DeleteTable;
 use crate::kind::drop_column::DropColumn;
 use crate::kind::drop_constraint::DropConstraint;
 use crate::kind::drop_default::DropDefault;
@@ -78,6 +79,8 @@ pub enum Change {
     DropDefault(DropDefault),
     /// UPDATE of a whole table
     UpdateTable(UpdateTable),
+    /// DELETE over a whole table
+    DeleteTable(DeleteTable),
     /// DROP COLUMN
     DropColumn(DropColumn),
     /// DROP CONSTRAINT
@@ -111,6 +114,7 @@ impl Change {
             Self::SetDefault(kind) => kind,
             Self::DropDefault(kind) => kind,
             Self::UpdateTable(kind) => kind,
+            Self::DeleteTable(kind) => kind,
             Self::DropColumn(kind) => kind,
             Self::DropConstraint(kind) => kind,
             Self::DropTable(kind) => kind,

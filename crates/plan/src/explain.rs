@@ -308,6 +308,7 @@ fn rows(backfill: &Backfill) -> String {
             let columns = list(columns);
             format!("INSERT INTO {into} ({columns}) SELECT {columns} FROM ONLY {table};")
         }
+        Write::Delete { alias } => format!("DELETE FROM ONLY {table} AS {alias};"),
         Write::Restore { from, key, column } => {
             format!("UPDATE ONLY {table} SET {column} = that of {from} with the same ({});", list(key))
         }

@@ -9,7 +9,7 @@ use crate::diagnostic::{Code, Diagnostic, Refusal};
 use crate::effect::{Effect, fold};
 use crate::kind::as_written::AsWritten;
 use crate::kind::{Ctx, Online};
-use crate::plan::{Action, Claim, FORMAT, Facts, Notice, Phase, Plan, Step, Write, Written};
+use crate::plan::{Action, Backfill, Claim, FORMAT, Facts, Notice, Phase, Plan, Step, Write, Written};
 use crate::policy::Policy;
 use crate::{outcome, schedule, sql};
 
@@ -296,14 +296,14 @@ fn claims(steps: &[Step]) -> Vec<Claim> {
     let mut claims: Vec<Claim> =
         steps.iter().flat_map(|step| &step.provides).filter_map(Effect::claim).collect();
     for step in steps {
-        if let Action::Backfill(backfill) = &step.action
-            && let Write::Update { set, .. } = &backfill.write
-        {
-            claims.extend(set.iter().map(|(column, _)| Claim {
-                relation: backfill.table.clone(),
-                column: Some(column.clone()),
-                write: true,
-            }));
+        let Action::Backfill(Backfill { table, write, .. }) = &step.action else { continue };
+        let claim = |column| Claim { relation: table.clone(), column, write: true };
+        match write {
+            Write::Update { set, .. } => {
+                claims.extend(set.iter().map(|(column, _)| claim(Some(column.clone()))));
+            }
+            Write::Delete { .. } => claims.push(claim(None)),
+            Write::Copy { .. } | Write::Restore { .. } => {}
         }
     }
     claims.sort();

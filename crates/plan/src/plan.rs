@@ -270,6 +270,11 @@ pub enum Write {
         /// True for rows that still need the write. For [`Walk::Pages`] it must turn false once a row is written.
         pending: String,
     },
+    /// `DELETE FROM ONLY table AS alias WHERE <range>`; only over a [`Walk::RowSet`].
+    Delete {
+        /// Alias under which the row set's filter sees the table.
+        alias: Ident,
+    },
     /// `INSERT INTO into (columns) SELECT columns FROM ONLY table WHERE <range> ON CONFLICT DO NOTHING`, rows locked FOR KEY
     /// SHARE: keeps a copy that a trigger holds up to date.
     Copy {

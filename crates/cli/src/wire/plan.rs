@@ -317,6 +317,7 @@ fn describe_write(write: &Write) -> String {
             let set: Vec<String> = set.chain(unchanged).collect();
             format!("SET {}", set.join(", "))
         }
+        Write::Delete { .. } => "delete".to_owned(),
         Write::Copy { into, columns } => format!("copy {} into {into}", names(columns)),
         Write::Restore { from, column, .. } => format!("SET {column} from {from}"),
     }

@@ -13,7 +13,7 @@ fn updating() -> bool {
 }
 
 /// Compares a whole file with what it should be.
-fn check_file(path: &str, expected: &str) {
+pub(crate) fn check_file(path: &str, expected: &str) {
     let file = crate::root(path);
     if updating() {
         fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -27,7 +27,7 @@ fn check_file(path: &str, expected: &str) {
 }
 
 /// Compares what stands between `<!-- generated: NAME -->` and `<!-- end -->`.
-fn check_part(path: &str, name: &str, expected: &str) {
+pub(crate) fn check_part(path: &str, name: &str, expected: &str) {
     let text = fs::read_to_string(crate::root(path)).unwrap();
     let begin = format!("<!-- generated: {name} -->\n");
     let start = text.find(&begin).unwrap_or_else(|| panic!("{path} has no part {name}")) + begin.len();
@@ -109,6 +109,9 @@ fn links() {
         if name.ends_with(".md") {
             pages.push(format!("docs/{name}"));
         }
+    }
+    for entry in fs::read_dir(crate::root("docs/changes")).unwrap() {
+        pages.push(format!("docs/changes/{}", entry.unwrap().file_name().into_string().unwrap()));
     }
     for page in pages {
         let file = crate::root(&page);

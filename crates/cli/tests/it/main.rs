@@ -4,6 +4,7 @@
 mod project;
 mod validate;
 
+mod changes;
 mod docs;
 mod interrupted;
 mod live;

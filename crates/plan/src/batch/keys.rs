@@ -17,7 +17,7 @@ pub struct KeyColumn {
 pub fn key_source(backfill: &Backfill) -> &Name {
     match &backfill.write {
         Write::Restore { from, .. } => from,
-        Write::Update { .. } | Write::Copy { .. } => &backfill.table,
+        Write::Update { .. } | Write::Delete { .. } | Write::Copy { .. } => &backfill.table,
     }
 }
 

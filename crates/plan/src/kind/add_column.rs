@@ -1,11 +1,12 @@
-//! ADD COLUMN, in all its forms but inline constraints, which lowering splits off.
+//! ADD COLUMN: a short lock, and a backfill where the column has values to get. Inline constraints are planned as statements of
+//! their own.
 //!
 //! | as written | planned |
 //! |---|---|
 //! | nullable, or with a constant or stable default | itself: one short lock |
 //! | volatile default | without it, SET DEFAULT, backfill |
-//! | serial, identity | `sequence`: column, sequence, default, backfill, NOT NULL |
-//! | with the UPDATE that fills it, or with `fill` | `derived`: a trigger keeps new rows filled, a backfill the old ones |
+//! | serial, identity | column, sequence, default, backfill, NOT NULL |
+//! | with the UPDATE that fills it, or with `fill` | a trigger keeps new rows filled, a backfill the old ones |
 //! | NOT NULL | proven after the backfill |
 //! | GENERATED … STORED | refused: no online form |
 

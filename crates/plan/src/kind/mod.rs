@@ -18,6 +18,7 @@ pub mod add_unique;
 pub mod as_written;
 pub mod create_index;
 pub mod create_table;
+pub mod delete_table;
 pub mod drop_column;
 pub mod drop_constraint;
 pub mod drop_default;

@@ -4,17 +4,18 @@
 //! in a table of ours, and each row is written once, in the order of the key. Without a key only a write that reads nothing of
 //! what it writes can be done, because a row that is met twice is then written the same.
 
-use crate::catalog::{Generated, Identity, Relation, RelationKind, Trigger, TriggerEvent, Volatility};
+use crate::catalog::{Generated, Identity, Relation, RelationKind, TriggerEvent};
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
 use crate::kind::shared::batch::{self, wrap};
 use crate::kind::shared::clock::Clock;
+use crate::kind::shared::whole_table::{SYSTEM_COLUMNS, Whole, fires, not_batchable};
 use crate::kind::shared::will_fail::WillFail;
 use crate::kind::shared::{alter, tree};
 use crate::kind::{Ctx, Kind, Online};
 use crate::pg::lock::LockMode;
 use crate::plan::{Facts, Need, Phase, RowSet, Step, Undo, Walk, WorkKind, Write};
-use crate::sql::expr::{Expr, FunctionRef};
+use crate::sql::expr::Expr;
 use crate::sql::ident::{Ident, Name};
 
 /// See the module.
@@ -79,8 +80,8 @@ impl UpdateTable {
     }
 
     fn in_batches(&self, ctx: &Ctx, table: &Relation, clock: Option<&Clock>) -> Result<Online, Refusal> {
-        self.unchanging(ctx)?;
-        self.undisturbed(ctx)?;
+        self.whole().unchanging(ctx)?;
+        self.whole().undisturbed(ctx)?;
         let undo = if self.written().all(|target| table.column(target).is_some_and(|column| column.new_here))
         {
             Undo::Nothing
@@ -180,133 +181,7 @@ impl UpdateTable {
                 "write the default's expression",
             );
         }
-        if self
-            .expressions()
-            .flat_map(|expr| &expr.columns)
-            .any(|reference| SYSTEM_COLUMNS.contains(&reference.column.as_str()))
-        {
-            return not_batchable(
-                format!("the UPDATE of {} reads a system column, which batches change", self.table),
-                "use columns of your own",
-            );
-        }
-        let itself: Vec<&Name> =
-            ctx.logical.tree(&self.table).into_iter().map(|relation| &relation.name).collect();
-        for read in self.expressions().flat_map(|expr| &expr.reads) {
-            let ancestor = ctx.logical.tree(read).iter().any(|relation| relation.name == self.table);
-            if itself.contains(&read) || ancestor {
-                return not_batchable(
-                    format!(
-                        "the UPDATE reads {read} while it writes {}: a batch would read what earlier batches wrote",
-                        self.table
-                    ),
-                    "put what it needs into another table first",
-                );
-            }
-            if ctx.logical.relation(read).is_none_or(|relation| {
-                !matches!(relation.kind, RelationKind::Table | RelationKind::PartitionedTable)
-            }) {
-                return not_batchable(
-                    format!(
-                        "the UPDATE reads {read}, which is not a table and may itself read {}",
-                        self.table
-                    ),
-                    "read the tables below it",
-                );
-            }
-        }
-        Ok(())
-    }
-
-    /// The same row gives the same value whenever its batch runs.
-    fn unchanging(&self, ctx: &Ctx) -> Result<(), Refusal> {
-        for function in self.expressions().flat_map(|expr| &expr.functions) {
-            let alone = Expr { functions: vec![function.clone()], ..Expr::default() };
-            let name = function.name.as_str();
-            match alone.volatility(ctx.logical) {
-                Volatility::Immutable => {}
-                Volatility::Volatile => {
-                    return not_batchable(
-                        format!(
-                            "{name}() is volatile, or not known: it may give another value, or other rows, on each evaluation"
-                        ),
-                        "add a new column and fill that one; or mark the function IMMUTABLE if it is",
-                    );
-                }
-                Volatility::Stable if is_user_function(function, ctx) => {
-                    return not_batchable(
-                        format!(
-                            "{name}() is only STABLE: what it reads may change from one batch to the next"
-                        ),
-                        "mark the function IMMUTABLE if it is",
-                    );
-                }
-                Volatility::Stable if TIME_FUNCTIONS.contains(&name) => return Err(self.not_frozen(name)),
-                Volatility::Stable => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Nothing on the table sees the statement as a whole.
-    fn undisturbed(&self, ctx: &Ctx) -> Result<(), Refusal> {
-        let written: Vec<&Ident> = self.written().collect();
-        for relation in ctx.logical.tree(&self.table) {
-            let name = &relation.name;
-            if let Some(column) = relation.partition_key.iter().find(|column| written.contains(column)) {
-                return not_batchable(
-                    format!("it writes column {column} of the partition key of {name}, which moves rows"),
-                    "move the rows by DELETE and INSERT, partition by partition",
-                );
-            }
-            for index in relation.indexes.iter().filter(|index| index.unique || index.exclusion) {
-                if let Some(column) = index.uses.iter().find(|column| written.contains(column)) {
-                    return not_batchable(
-                        format!(
-                            "it writes column {column}, which unique index {} of {name} uses: the values may be right only all \
-                             together",
-                            index.name
-                        ),
-                        "write the new values into a new column",
-                    );
-                }
-            }
-            for constraint in relation.constraints.iter().filter(|constraint| constraint.deferrable) {
-                if let Some(column) = constraint.columns.iter().find(|column| written.contains(column)) {
-                    return not_batchable(
-                        format!(
-                            "it writes column {column} under deferrable constraint {} of {name}, which is checked at the end of \
-                             the whole",
-                            constraint.name
-                        ),
-                        "make the constraint NOT DEFERRABLE first",
-                    );
-                }
-            }
-            let whole =
-                |trigger: &&Trigger| fires(trigger, &written) && (!trigger.row || trigger.transition_table);
-            if let Some(trigger) = relation.triggers.iter().find(whole) {
-                return not_batchable(
-                    format!(
-                        "trigger {} of {name} fires once for the statement, and would fire once for each batch",
-                        trigger.name
-                    ),
-                    "make it a row trigger, or disable it while the UPDATE runs",
-                );
-            }
-        }
-        Ok(())
-    }
-
-    fn not_frozen(&self, what: &str) -> Refusal {
-        Refusal::new(
-            Code::NotYet,
-            format!(
-                "{what}() would tell each batch of the UPDATE of {} something else; to keep the first answer is not built yet",
-                self.table
-            ),
-            "write a constant, or use now(), which is kept",
-        )
+        self.whole().one_by_one(ctx)
     }
 }
 
@@ -371,7 +246,9 @@ impl UpdateTable {
                 "the new values depend on what is written or on other tables: a row could be written twice",
             );
         }
-        if let Some(trigger) = leaf.triggers.iter().find(|trigger| fires(trigger, &written)) {
+        if let Some(trigger) =
+            leaf.triggers.iter().find(|trigger| fires(trigger, TriggerEvent::Update, &written))
+        {
             return no_key(&format!("trigger {} could fire twice for a row", trigger.name));
         }
         let old: Vec<String> = written.iter().map(|target| format!("{}.{target}", self.alias)).collect();
@@ -412,6 +289,16 @@ impl UpdateTable {
         }
     }
 
+    fn whole(&self) -> Whole<'_> {
+        Whole {
+            verb: "UPDATE",
+            event: TriggerEvent::Update,
+            table: &self.table,
+            expressions: self.expressions().collect(),
+            written: self.written().collect(),
+        }
+    }
+
     fn written(&self) -> impl Iterator<Item = &Ident> {
         self.set.iter().map(|(target, _)| target)
     }
@@ -421,47 +308,9 @@ impl UpdateTable {
     }
 }
 
-/// They change with every write, or are the same for none.
-const SYSTEM_COLUMNS: &[&str] = &["cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"];
-
-/// STABLE because they tell of the transaction, in a way that a [`Clock`] does not keep. Source: "Date/Time Functions" and
-/// "Transaction ID and Snapshot Information Functions" in doc/src/sgml/func.sgml; `age` with one argument counts from today.
-const TIME_FUNCTIONS: &[&str] = &[
-    "age",
-    "current_setting",
-    "pg_current_snapshot",
-    "pg_current_xact_id",
-    "pg_current_xact_id_if_assigned",
-    "txid_current",
-    "txid_current_if_assigned",
-    "txid_current_snapshot",
-];
-
-fn fires(trigger: &Trigger, written: &[&Ident]) -> bool {
-    trigger.enabled
-        && trigger.on.contains(&TriggerEvent::Update)
-        && (trigger.update_of.is_empty() || trigger.update_of.iter().any(|column| written.contains(&column)))
-}
-
-/// Whether the catalog knows it as a function of a user's.
-fn is_user_function(function: &FunctionRef, ctx: &Ctx) -> bool {
-    ctx.logical.functions.iter().any(|known| {
-        known.name.name == function.name
-            && function.schema.as_ref().is_none_or(|schema| *schema == known.name.schema)
-    })
-}
-
 /// `SET column = DEFAULT`: not an expression.
 fn is_default(expr: &Expr) -> bool {
     expr.text.eq_ignore_ascii_case("default")
-}
-
-fn not_batchable(reason: String, way_out: &str) -> Result<(), Refusal> {
-    Err(Refusal::new(
-        Code::NotBatchable,
-        reason,
-        format!("{way_out}; or run it as one statement with `-- concertina:allow not-batchable reason: …`"),
-    ))
 }
 
 #[cfg(test)]

@@ -321,6 +321,7 @@ pub(crate) fn unused(lines: &[Line], directives: &Directives, changes: &[Change]
                 | Change::DropView(_)
                 | Change::DropObject(_)
                 | Change::UpdateTable(_)
+                | Change::DeleteTable(_)
         )
     };
     if directives.irreversible.is_some() && !changes.iter().any(destroys) {
@@ -358,7 +359,7 @@ mod tests {
 
     #[test]
     fn they_bind_to_the_statement_below() {
-        let sql = "-- prose\n-- concertina:fill name = coalesce(mail, 'x') -- why\n  -- concertina:enforce-now reason: all writers set it\n-- more\n  /* and */ ALTER TABLE users ALTER name SET NOT NULL;\n\n-- concertina:allow not-yet reason: small\nDELETE FROM users;";
+        let sql = "-- prose\n-- concertina:fill name = coalesce(mail, 'x') -- why\n  -- concertina:enforce-now reason: all writers set it\n-- more\n  /* and */ ALTER TABLE users ALTER name SET NOT NULL;\n\n-- concertina:allow not-yet reason: small\nINSERT INTO users SELECT * FROM users;";
         let read = statements(sql).expect("is fine");
         let first = &read[0].directives;
         assert_eq!(first.fill.len(), 1);
@@ -368,7 +369,7 @@ mod tests {
         assert_eq!(first.enforce_now.as_deref(), Some("all writers set it"));
         assert_eq!(read[1].directives.allow, [(Code::NotYet, "small".to_owned())]);
         assert!(
-            matches!(&read[1].changes.as_deref(), Ok([Change::AsWritten(change)]) if change.kind == "delete")
+            matches!(&read[1].changes.as_deref(), Ok([Change::AsWritten(change)]) if change.kind == "insert_select")
         );
     }
 

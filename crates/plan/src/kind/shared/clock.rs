@@ -41,17 +41,17 @@ impl Clock {
     pub(crate) fn around(&self, steps: &mut Vec<Step>) {
         let phase = Phase::Backfill;
         let drop = |why: &str| {
-            let title = format!("Forget the time at which the UPDATE of {} began", self.table);
+            let title = format!("Forget the time at which the batches over {} began", self.table);
             Step::transaction(phase, title, why, vec![ddl::trigger::drop_function(&self.function)])
         };
         let start = Step::transaction(
             phase,
-            format!("Keep the time at which the UPDATE of {} begins", self.table),
+            format!("Keep the time at which the batches over {} begin", self.table),
             "one statement reads the time once; each batch would read its own",
             vec![ddl::trigger::create_clock(&self.function)],
         )
         .undone_by(vec![drop("takes back the function that tells it")]);
         steps.insert(0, start);
-        steps.push(drop("every row is written"));
+        steps.push(drop("the batches are done"));
     }
 }

@@ -19,4 +19,5 @@ pub(crate) mod testing;
 pub(crate) mod tighten;
 pub(crate) mod tree;
 pub(crate) mod unconstrain;
+pub(crate) mod whole_table;
 pub(crate) mod will_fail;

@@ -1,41 +1,27 @@
-//! UPDATE.
+//! UPDATE and DELETE.
 
 use std::ops::Range;
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{ResTarget, UpdateStmt};
+use pg_query::protobuf::{DeleteStmt, RangeVar, ResTarget, UpdateStmt};
 
 use crate::catalog::{Relation, RelationKind};
 use crate::change::Change;
 use crate::diagnostic::Code;
+use crate::kind::delete_table::DeleteTable;
 use crate::kind::update_table::UpdateTable;
 use crate::pg::lock::LockMode;
 use crate::plan::{Work, WorkKind};
 use crate::sql::analyse::Scope;
 use crate::sql::ident::Ident;
-use crate::sql::lower::{Lower, Lowered, Run, noun};
+use crate::sql::lower::{Lower, Lowered, Refused, Run, noun};
 use crate::sql::tokens::Kind;
 use crate::sql::{analyse, ast};
 
 /// UPDATE of one table.
 pub(crate) fn update(lower: &Lower, statement: &UpdateStmt) -> Lowered {
     let Some(var) = &statement.relation else { return Ok(Vec::new()) };
-    let table = lower.relation("update_table", var)?;
-    if !matches!(table.kind, RelationKind::Table | RelationKind::PartitionedTable) {
-        let mut run = Run::locking(lower.catalog, table, LockMode::RowExclusive);
-        run.work.push(Work { relation: table.name.clone(), what: WorkKind::Rows });
-        return Err(lower.refuse(
-            "update_table",
-            Code::NotYet,
-            format!(
-                "{} is a {}: which rows of which tables an UPDATE of it writes is not known",
-                table.name,
-                noun(table.kind)
-            ),
-            "write the UPDATE of the table itself",
-            run,
-        ));
-    }
+    let table = target(lower, "update_table", var)?;
     let alias = var.alias.as_ref().map(|alias| Ident::from(alias.aliasname.as_str()));
     let scope = Scope {
         catalog: lower.catalog,
@@ -87,6 +73,75 @@ pub(crate) fn update(lower: &Lower, statement: &UpdateStmt) -> Lowered {
         filter,
         beyond,
     })])
+}
+
+/// DELETE from one table.
+pub(crate) fn delete(lower: &Lower, statement: &DeleteStmt) -> Lowered {
+    let Some(var) = &statement.relation else { return Ok(Vec::new()) };
+    let table = target(lower, "delete_table", var)?;
+    let alias = var.alias.as_ref().map(|alias| Ident::from(alias.aliasname.as_str()));
+    let scope = Scope {
+        catalog: lower.catalog,
+        table: Some(table),
+        schema: Some(table.name.schema.clone()),
+        aliased: alias.is_some(),
+        joined: !statement.using_clause.is_empty(),
+        alias: alias.unwrap_or_else(|| table.name.name.clone()),
+    };
+    let mut beyond = [
+        (statement.with_clause.is_some(), "a WITH clause"),
+        (!statement.using_clause.is_empty(), "a USING clause"),
+        (statement.returning_clause.is_some(), "RETURNING"),
+        (!var.inh && (table.inherits || !table.partitions.is_empty()), "ONLY"),
+    ]
+    .into_iter()
+    .find_map(|(is, what)| is.then(|| what.to_owned()));
+    let filter = ast::node(statement.where_clause.as_deref()).and_then(|node| {
+        if matches!(node, NodeEnum::CurrentOfExpr(_)) {
+            beyond.get_or_insert_with(|| "WHERE CURRENT OF".to_owned());
+        }
+        after_where(lower, var).map(|at| analyse::expr(lower.tokens, at, node, &scope))
+    });
+    Ok(vec![Change::DeleteTable(DeleteTable {
+        sql: lower.sql().to_owned(),
+        table: table.name.clone(),
+        alias: scope.alias,
+        filter,
+        beyond,
+    })])
+}
+
+/// The expression of a DELETE without RETURNING: everything after the first WHERE outside of parentheses.
+fn after_where(lower: &Lower, var: &RangeVar) -> Option<Range<usize>> {
+    let tokens = lower.tokens;
+    let end = lower.statement.tokens.end;
+    let name = tokens.after_name(tokens.at(ast::byte(var.location)));
+    let depth = tokens.get(lower.statement.tokens.start).map_or(0, |token| token.depth);
+    let word = (name..end).find(|at| {
+        tokens.kind(*at) == Kind::Where && tokens.get(*at).is_some_and(|token| token.depth == depth)
+    })?;
+    Some(word + 1..end)
+}
+
+/// The table that is written.
+fn target<'a>(lower: &Lower<'a>, kind: &'static str, var: &RangeVar) -> Result<&'a Relation, Refused> {
+    let table = lower.relation(kind, var)?;
+    if matches!(table.kind, RelationKind::Table | RelationKind::PartitionedTable) {
+        return Ok(table);
+    }
+    let mut run = Run::locking(lower.catalog, table, LockMode::RowExclusive);
+    run.work.push(Work { relation: table.name.clone(), what: WorkKind::Rows });
+    Err(lower.refuse(
+        kind,
+        Code::NotYet,
+        format!(
+            "{} is a {}: which rows of which tables are written through it is not known",
+            table.name,
+            noun(table.kind)
+        ),
+        "write to the table itself",
+        run,
+    ))
 }
 
 /// Where the clauses of an UPDATE are.

@@ -102,6 +102,7 @@ pub(crate) fn lower(lower: &Lower) -> Outcome {
         NodeEnum::CreateStmt(create) => (create_table::lower(lower, create), None),
         NodeEnum::IndexStmt(index) => (index::create(lower, index), None),
         NodeEnum::UpdateStmt(update) => (dml::update(lower, update), None),
+        NodeEnum::DeleteStmt(delete) => (dml::delete(lower, delete), None),
         NodeEnum::DropStmt(drop) if index::is_index(drop) => (index::drop(lower, drop), None),
         NodeEnum::DropStmt(drop) => (drop::lower(lower, drop), None),
         NodeEnum::RenameStmt(statement) => (rename::lower(lower, statement), None),

@@ -2,7 +2,7 @@
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    AlterTableStmt, DeleteStmt, InsertStmt, MergeStmt, RangeVar, ReindexStmt, SelectStmt, TruncateStmt,
+    AlterTableStmt, InsertStmt, MergeStmt, RangeVar, ReindexStmt, SelectStmt, TruncateStmt,
 };
 
 use crate::catalog::Relation;
@@ -137,32 +137,11 @@ fn query(lower: &Lower, select: &SelectStmt) -> Refused {
 /// Writes.
 fn data(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
     Some(match node {
-        NodeEnum::DeleteStmt(delete) => self::delete(lower, delete),
         NodeEnum::InsertStmt(insert) => self::insert(lower, insert),
         NodeEnum::MergeStmt(merge) => self::merge(lower, merge),
         NodeEnum::TruncateStmt(truncate) => self::truncate(lower, truncate),
         _ => return None,
     })
-}
-
-fn delete(lower: &Lower, delete: &DeleteStmt) -> Refused {
-    let table = match target(lower, "delete", delete.relation.as_ref()) {
-        Ok(table) => table,
-        Err(refused) => return refused,
-    };
-    let mut run = Run::locking(lower.catalog, table, LockMode::RowExclusive);
-    run.work.push(Work { relation: table.name.clone(), what: WorkKind::Rows });
-    let run = run.using(lower.catalog, &lower.statement.node, LockMode::AccessShare);
-    lower.refuse(
-        "delete",
-        Code::NotYet,
-        format!(
-            "a DELETE over {} locks the rows it deletes until it commits, all at once; deleting in throttled batches is not built yet",
-            table.name
-        ),
-        "delete in batches outside the migration, or allow it where it concerns few rows",
-        run,
-    )
 }
 
 fn insert(lower: &Lower, insert: &InsertStmt) -> Refused {
