@@ -14,6 +14,7 @@ use crate::kind::add_unique::AddUnique;
 use crate::kind::as_written::AsWritten;
 use crate::kind::create_index::CreateIndex;
 use crate::kind::create_table::CreateTable;
+use crate::kind::create_trigger::CreateTrigger;
 use crate::kind::delete_table::DeleteTable;
 use crate::kind::drop_column::DropColumn;
 use crate::kind::drop_constraint::DropConstraint;
@@ -24,6 +25,7 @@ use crate::kind::drop_object::DropObject;
 use crate::kind::drop_table::DropTable;
 use crate::kind::drop_trigger::DropTrigger;
 use crate::kind::drop_view::DropView;
+use crate::kind::replace::Replace;
 use crate::kind::set_default::SetDefault;
 use crate::kind::set_not_null::SetNotNull;
 use crate::kind::update_table::UpdateTable;
@@ -59,6 +61,10 @@ pub enum Change {
     AddColumn(AddColumn),
     /// CREATE INDEX
     CreateIndex(CreateIndex),
+    /// CREATE TRIGGER on a table that is in use
+    CreateTrigger(CreateTrigger),
+    /// DROP and CREATE of one view, trigger or function, joined
+    Replace(Replace),
     /// DROP INDEX
     DropIndex(DropIndex),
     /// ADD CHECK
@@ -104,6 +110,8 @@ impl Change {
             Self::CreateTable(kind) => kind,
             Self::AddColumn(kind) => kind,
             Self::CreateIndex(kind) => kind,
+            Self::CreateTrigger(kind) => kind,
+            Self::Replace(kind) => kind,
             Self::DropIndex(kind) => kind,
             Self::AddCheck(kind) => kind,
             Self::AddForeignKey(kind) => kind,

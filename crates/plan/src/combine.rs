@@ -9,6 +9,8 @@
 //! is one derived column: rows that old code writes after the UPDATE must get their value too, or SET NOT NULL would fail.
 //! A statement joins the ADD COLUMN only if it may be moved up to it: nothing between the two touches what it reads or writes.
 
+mod replace;
+
 use crate::change::{Change, Statement};
 use crate::kind::add_column::{AddColumn, Derived};
 use crate::kind::update_table::UpdateTable;
@@ -33,6 +35,7 @@ pub fn combine(mut statements: Vec<Statement>) -> Vec<Statement> {
         }
         at += 1;
     }
+    replace::combine(&mut statements);
     statements
 }
 
@@ -139,6 +142,7 @@ impl Between {
             Change::DeleteTable(delete) => self.own(same(&delete.table)),
             Change::DropTable(drop) => self.own(same(&drop.table)),
             Change::DropTrigger(drop) => self.own(same(&drop.table)),
+            Change::CreateTrigger(create) => self.own(same(&create.table)),
             Change::DropObject(_) => self.functions = true,
             Change::AsWritten(written) => match written.kind {
                 "comment" | "grant" | "create_schema" | "create_sequence" => {}
@@ -155,7 +159,9 @@ impl Between {
             | Change::AddUnique(_)
             | Change::DropColumn(_)
             | Change::DropConstraint(_)
-            | Change::DropView(_) => {}
+            | Change::DropView(_)
+            // These are made only once all columns are joined.
+            | Change::Replace(_) => {}
         }
     }
 

@@ -18,6 +18,7 @@ pub(crate) fn check(before: &Catalog, steps: &[Step], after: &Catalog) -> Result
         return Ok(());
     }
     let end = fold(before, steps.iter().flat_map(|step| &step.provides));
+    others(steps, &end, after)?;
     let names: BTreeSet<&Name> = end.relations.keys().chain(after.relations.keys()).collect();
     for name in names {
         let (got, said) = (shape(end.relation(name)), shape(after.relation(name)));
@@ -26,19 +27,45 @@ pub(crate) fn check(before: &Catalog, steps: &[Step], after: &Catalog) -> Result
         else {
             continue;
         };
-        return Err((
-            last,
-            Refusal::new(
-                Code::SplitFile,
-                format!(
-                    "together with the statements before it, it would not end as the file says, because their steps run in \
-                     several phases: {difference} of {name} would be the wrong way round"
-                ),
-                "put this statement into a file of its own, and contract the one before it first",
-            ),
-        ));
+        return Err((last, turned_round(&format!("{difference} of {name}"))));
     }
     Ok(())
+}
+
+/// Functions, types and sequences, by name.
+fn others(steps: &[Step], end: &Catalog, after: &Catalog) -> Result<(), (usize, Refusal)> {
+    let named = |catalog: &Catalog| -> BTreeSet<(&'static str, Name)> {
+        let functions = catalog.functions.iter().map(|function| ("function", function.name.clone()));
+        let types = catalog.types.keys().map(|name| ("type", name.clone()));
+        let sequences = catalog.sequences.keys().map(|name| ("sequence", name.clone()));
+        functions.chain(types).chain(sequences).collect()
+    };
+    let (end, after) = (named(end), named(after));
+    let Some((sort, name)) = end.symmetric_difference(&after).next() else { return Ok(()) };
+    let about = |effect: &Effect| match effect {
+        Effect::Function(function) => function.name == *name,
+        Effect::Type(kind) => kind.name == *name,
+        Effect::Sequence(sequence) => sequence.name == *name,
+        Effect::FunctionGone(gone) | Effect::TypeGone(gone) | Effect::SequenceGone(gone) => gone == name,
+        _ => false,
+    };
+    let last = steps.iter().filter(|step| step.provides.iter().any(about)).map(|step| step.statement).max();
+    match last {
+        None => Ok(()),
+        Some(last) => Err((last, turned_round(&format!("{sort} {name}")))),
+    }
+}
+
+fn turned_round(what: &str) -> Refusal {
+    Refusal::new(
+        Code::SplitFile,
+        format!(
+            "together with the statements before it, it would not end as the file says, because their steps run in several \
+             phases: {what} would be the wrong way round"
+        ),
+        "put this statement into a file of its own, and contract the one before it first; what is dropped and made again by \
+         statements that follow each other is replaced at once",
+    )
 }
 
 fn touches(step: &Step, name: &Name) -> bool {
@@ -49,6 +76,7 @@ fn touches(step: &Step, name: &Name) -> bool {
 /// What a later statement may turn round; empty for what does not exist.
 fn shape(relation: Option<&Relation>) -> BTreeSet<String> {
     let Some(relation) = relation else { return BTreeSet::new() };
+    let itself = std::iter::once("the whole".to_owned());
     let columns = relation.columns.iter().map(|column| {
         let null = if column.not_null.is_some() { " NOT NULL" } else { "" };
         let default = column.default.as_ref().map(|default| format!(" DEFAULT {default}"));
@@ -59,5 +87,6 @@ fn shape(relation: Option<&Relation>) -> BTreeSet<String> {
         format!("constraint {}{valid}", constraint.name)
     });
     let indexes = relation.indexes.iter().map(|index| format!("index {}", index.name));
-    columns.chain(constraints).chain(indexes).collect()
+    let triggers = relation.triggers.iter().map(|trigger| format!("trigger {}", trigger.name));
+    itself.chain(columns).chain(constraints).chain(indexes).chain(triggers).collect()
 }

@@ -193,8 +193,13 @@ impl Planner<'_> {
     }
 
     fn in_order(&self, change: &Change, online: Online) -> Result<Online, Refusal> {
-        // Comments and privileges do not care for the rows.
-        if matches!(change, Change::AsWritten(written) if !matches!(written.kind, "comment" | "grant"))
+        // Comments and privileges do not care for the rows; a trigger cares for their writes.
+        let early = match change {
+            Change::AsWritten(written) => !matches!(written.kind, "comment" | "grant"),
+            Change::CreateTrigger(_) | Change::Replace(_) => true,
+            _ => false,
+        };
+        if early
             && let Some(refusal) =
                 online.steps.iter().find_map(|step| schedule::out_of_order(step, &self.steps))
         {

@@ -105,6 +105,7 @@ pub(crate) fn lower(lower: &Lower) -> Outcome {
         NodeEnum::DeleteStmt(delete) => (dml::delete(lower, delete), None),
         NodeEnum::DropStmt(drop) if index::is_index(drop) => (index::drop(lower, drop), None),
         NodeEnum::DropStmt(drop) => (drop::lower(lower, drop), None),
+        NodeEnum::CreateTrigStmt(statement) => (trigger::create(lower, statement), None),
         NodeEnum::RenameStmt(statement) => (rename::lower(lower, statement), None),
         NodeEnum::AlterObjectSchemaStmt(statement) => (rename::set_schema(lower, statement), None),
         node => {

@@ -7,12 +7,11 @@ use pg_query::protobuf::{
 
 use crate::catalog::Relation;
 use crate::diagnostic::{Code, Refusal};
-use crate::effect::Effect;
 use crate::pg::lock::LockMode;
 use crate::plan::{LockClaim, Work, WorkKind};
 use crate::sql::ast;
 use crate::sql::ident::Ident;
-use crate::sql::lower::{Lower, Refused, Run, index, kinds, refused_session, tree, trigger, written};
+use crate::sql::lower::{Lower, Refused, Run, index, kinds, refused_session, tree, written};
 
 /// Whatever no other module lowers.
 pub(crate) fn statement(lower: &Lower, node: &NodeEnum) -> Refused {
@@ -376,15 +375,6 @@ fn objects(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
             "CREATE RULE takes ACCESS EXCLUSIVE for a moment and rewrites every statement on the table from then on",
             "use a trigger on a table of its own, or allow it",
         ),
-        NodeEnum::CreateTrigStmt(trigger) => on_table_with(
-            lower,
-            "create_trigger",
-            ((!trigger.replace).then_some("TRIGGER"), &trigger.trigname, trigger.relation.as_ref()),
-            LockMode::ShareRowExclusive,
-            |table| trigger::effects(lower, table, trigger),
-            "CREATE TRIGGER takes SHARE ROW EXCLUSIVE, behind which writes queue, and running code's writes fire it from then on; checking what it does to them is not built yet",
-            "allow it once you know that running code's writes pass it: it is one short try under the stall budget",
-        ),
         NodeEnum::CreatePolicyStmt(policy) => on_table(
             lower,
             "create_policy",
@@ -423,24 +413,12 @@ fn on_table(
     reason: &str,
     way_out: &str,
 ) -> Refused {
-    on_table_with(lower, kind, (made, own, var), mode, |_| Vec::new(), reason, way_out)
-}
-
-fn on_table_with(
-    lower: &Lower,
-    kind: &'static str,
-    (made, own, var): Own,
-    mode: LockMode,
-    effects: impl FnOnce(&Relation) -> Vec<Effect>,
-    reason: &str,
-    way_out: &str,
-) -> Refused {
     let table = match target(lower, kind, var) {
         Ok(table) => table,
         Err(missing) => return missing,
     };
     let undo = made.map(|made| format!("DROP {made} {} ON {}", Ident::from(own), table.name));
-    let run = Run { effects: effects(table), undo, ..Run::locking(lower.catalog, table, mode) };
+    let run = Run { undo, ..Run::locking(lower.catalog, table, mode) };
     let what = kind.split_once('_').map_or(kind, |(_, what)| what);
     let reason = format!("{what} {} on {}: {reason}", Ident::from(own), table.name);
     lower.refuse(kind, Code::NotYet, reason, way_out, run)

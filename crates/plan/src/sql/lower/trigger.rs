@@ -1,16 +1,32 @@
-//! Triggers as the catalog shows them.
+//! CREATE TRIGGER.
 
 use pg_query::TriggerType;
 use pg_query::protobuf::CreateTrigStmt;
 
 use crate::catalog::{Constraint, ConstraintKind, Relation, Trigger, TriggerEvent};
+use crate::change::Change;
 use crate::effect::Effect;
+use crate::kind::create_trigger::CreateTrigger;
 use crate::sql::ast;
 use crate::sql::ident::Ident;
-use crate::sql::lower::Lower;
+use crate::sql::lower::{Lower, Lowered};
 
-/// What CREATE TRIGGER does to the catalog.
-pub(crate) fn effects(lower: &Lower, table: &Relation, statement: &CreateTrigStmt) -> Vec<Effect> {
+/// Lowers it.
+pub(crate) fn create(lower: &Lower, statement: &CreateTrigStmt) -> Lowered {
+    let Some(var) = &statement.relation else { return Ok(Vec::new()) };
+    let table = lower.relation("create_trigger", var)?;
+    let (trigger, also) = parts(lower, table, statement);
+    Ok(vec![Change::CreateTrigger(CreateTrigger {
+        sql: lower.sql().to_owned(),
+        table: table.name.clone(),
+        trigger,
+        replace: statement.replace,
+        also,
+    })])
+}
+
+/// The trigger as the catalog shows it, and what comes with it.
+fn parts(lower: &Lower, table: &Relation, statement: &CreateTrigStmt) -> (Trigger, Vec<Effect>) {
     let name = Ident::from(statement.trigname.as_str());
     let has = |bit: TriggerType| statement.events & bit as i32 != 0;
     let on = [
@@ -29,7 +45,7 @@ pub(crate) fn effects(lower: &Lower, table: &Relation, statement: &CreateTrigStm
         enabled: true,
         definition: lower.sql().to_owned(),
     };
-    let mut effects = vec![Effect::Trigger { table: table.name.clone(), trigger }];
+    let mut also = Vec::new();
     if statement.isconstraint {
         let constraint = Constraint {
             name,
@@ -40,7 +56,7 @@ pub(crate) fn effects(lower: &Lower, table: &Relation, statement: &CreateTrigStm
             deferrable: statement.deferrable,
             inherited: false,
         };
-        effects.push(Effect::Constraint { table: table.name.clone(), constraint });
+        also.push(Effect::Constraint { table: table.name.clone(), constraint });
     }
-    effects
+    (trigger, also)
 }

@@ -1,0 +1,5 @@
+CREATE TABLE "Events" (id bigint PRIMARY KEY, "Kind" text) PARTITION BY RANGE (id);
+CREATE TABLE events_low PARTITION OF "Events" FOR VALUES FROM (0) TO (1000);
+CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+CREATE VIEW "V" AS SELECT * FROM "Events";
+INSERT INTO "Events" SELECT i, 'k' FROM generate_series(1, 100) AS i;

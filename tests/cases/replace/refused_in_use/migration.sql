@@ -1,0 +1,2 @@
+DROP VIEW a;
+CREATE VIEW a AS SELECT id + 1 AS id FROM users;
