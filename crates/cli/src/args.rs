@@ -99,6 +99,10 @@ pub enum Command {
     Report(cmd::report::Report),
     Archive(cmd::archive::Archive),
     Apply(cmd::apply::Apply),
+    Baseline(cmd::baseline::Baseline),
+    Accept(cmd::accept::Accept),
+    Check(cmd::check::Check),
+    Uninstall(cmd::uninstall::Uninstall),
     Demo(cmd::demo::Demo),
     #[command(hide = true)]
     Completions(cmd::completions::Completions),

@@ -60,6 +60,8 @@ exit_codes! {
     Unsupported = 14, "unsupported";
     /// A step failed in a way that trying again does not help. The message says what state things are in.
     StepFailed = 15, "step-failed";
+    /// A migration in flight is in the way; finish it or take it back first. Nothing was changed.
+    InFlight = 16, "in-flight";
 }
 
 impl From<ExitCode> for std::process::ExitCode {

@@ -100,6 +100,20 @@ impl From<Error> for Failure {
                 .hint("The other runner goes on where this one stopped. `concertina status` shows how far it is."),
             Error::Interrupted => Self::new(ExitCode::Interrupted, message)
                 .hint("`concertina status` shows how far it is; `concertina undo` goes back instead."),
+            Error::Load { sqlstate, .. } => Self {
+                sqlstate: Some(sqlstate),
+                ..Self::new(ExitCode::StepFailed, message).hint(
+                    "What the dump needs must be there before: extensions, roles that policies name, an equal or newer PostgreSQL. \
+                     Then begin again with an empty database.",
+                )
+            },
+            Error::NotEmpty { .. } => Self::new(ExitCode::Usage, message).hint(
+                "Nothing was done. `check` fills the database that it is given: make an empty one for it (createdb), and drop it afterwards.",
+            ),
+            Error::InFlight { .. } => Self::new(ExitCode::InFlight, message),
+            Error::Archives { .. } => Self::new(ExitCode::NotConfirmed, message).hint(
+                "They hold the only copy of it. Run it on a terminal to be asked, or with --yes. Nothing was removed.",
+            ),
             Error::NotConfirmed { .. } => Self::new(ExitCode::NotConfirmed, message)
                 .hint("Run it on a terminal to be asked, or with --yes. Nothing was removed."),
             Error::CannotUndo { .. } => Self::new(ExitCode::CannotUndo, message),
@@ -134,6 +148,9 @@ mod tests {
         check(Error::Fenced, ExitCode::Busy);
         check(Error::Interrupted, ExitCode::Interrupted);
         check(Error::NotConfirmed { migration: text(), what: text() }, ExitCode::NotConfirmed);
+        check(Error::NotEmpty { database: text(), found: Vec::new() }, ExitCode::Usage);
+        check(Error::InFlight { message: text() }, ExitCode::InFlight);
+        check(Error::Archives { archives: Vec::new() }, ExitCode::NotConfirmed);
         check(Error::CannotUndo { migration: text(), why: text() }, ExitCode::CannotUndo);
         check(Error::Ledger { message: text() }, ExitCode::Ledger);
         check(Error::Unsupported { message: text() }, ExitCode::Unsupported);

@@ -21,7 +21,7 @@ use crate::ledger::{self, Direction, MigrationRow, StepRow};
 use crate::report::RunReport;
 use crate::settings::Settings;
 use crate::state::{HistoryEntry, MigrationFile, MigrationState, MigrationStatus, StepState};
-use crate::{archive, forward, introspect, report, simple, status, undo};
+use crate::{archive, files, forward, introspect, report, simple, status, undo};
 
 /// Asks a run to stop at the next safe point. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -112,10 +112,31 @@ impl Engine {
         let session = self.open().await?;
         let rows = known(&session).await?;
         let row = rows.iter().find(|row| row.name == file.name && row.state != MigrationState::Undone);
-        match row.and_then(|row| row.plan.clone()) {
-            Some(plan) => Ok(plan),
+        match row {
+            Some(MigrationRow { plan: Some(plan), .. }) => Ok(plan.clone()),
+            Some(row) => Err(Error::File {
+                message: format!(
+                    "{} has no plan: it {}",
+                    row.name,
+                    if row.is_baseline() {
+                        "was recorded as applied by `concertina baseline`, and never ran here"
+                    } else {
+                        "was run as written by `concertina apply --simple`"
+                    }
+                ),
+            }),
             None => self.compile(&session, &rows, file).await,
         }
+    }
+
+    /// Compares the files with what the ledger knows, as every run does first. Read-only, works without a ledger.
+    ///
+    /// # Errors
+    /// [`Error::File`], and those of [`Engine::catalogs`].
+    pub async fn check_files(&self, files: &[MigrationFile]) -> Result<(), Error> {
+        let session = self.open().await?;
+        let rows = known(&session).await?;
+        files::in_order(files, &rows, self.settings.allow_out_of_order).map(|_| ())
     }
 
     /// Expand, backfill and validate: all unapplied files in order up to the first refusal, or only `only`.
@@ -258,7 +279,7 @@ impl Engine {
     }
 
     /// Makes sure of the ledger, takes the lease, and ends what an earlier runner left running.
-    async fn runner(&self) -> Result<Run, Error> {
+    pub(crate) async fn runner(&self) -> Result<Run, Error> {
         let work = self.open().await?;
         ledger::ensure(&work.client).await?;
         let waiting = |reason: &str, since| {

@@ -92,6 +92,12 @@ pub enum Error {
     /// Asked to stop (Ctrl-C, SIGTERM); stopped at a safe point.
     #[error("stopped at a safe point; the same command goes on from here")]
     Interrupted,
+    /// A migration that is under way is in the way of what was asked for.
+    #[error("{message}")]
+    InFlight {
+        /// Which, and what to do.
+        message: String,
+    },
     /// Contract would destroy data and was not confirmed.
     #[error("contract of {migration} removes data: {what}")]
     NotConfirmed {
@@ -99,6 +105,30 @@ pub enum Error {
         migration: String,
         /// Which.
         what: String,
+    },
+    /// Uninstall would remove archives, and that was not confirmed.
+    #[error("uninstall removes archives of dropped data: {}", .archives.join("; "))]
+    Archives {
+        /// Names with sizes.
+        archives: Vec<String>,
+    },
+    /// A dump could not be loaded into the database that is to be checked on.
+    #[error("{place}: {message} ({sqlstate})")]
+    Load {
+        /// File and line.
+        place: String,
+        /// SQLSTATE.
+        sqlstate: String,
+        /// Server message, with detail and hint.
+        message: String,
+    },
+    /// A database that must be empty is not.
+    #[error("database {database} is not empty: it has {}", .found.join(", "))]
+    NotEmpty {
+        /// Its name.
+        database: String,
+        /// A few things in it.
+        found: Vec<String>,
     },
     /// Undo is not possible from here.
     #[error("cannot undo {migration}: {why}")]
@@ -190,7 +220,9 @@ impl Error {
     /// SQLSTATE, where the server sent one.
     pub fn sqlstate(&self) -> Option<&str> {
         match self {
-            Self::Sql { sqlstate, .. } | Self::Step { sqlstate, .. } => Some(sqlstate),
+            Self::Sql { sqlstate, .. } | Self::Step { sqlstate, .. } | Self::Load { sqlstate, .. } => {
+                Some(sqlstate)
+            }
             Self::Privilege { .. } => Some(SqlState::INSUFFICIENT_PRIVILEGE.code()),
             _ => None,
         }

@@ -68,8 +68,8 @@ pub(crate) async fn apply(
 /// The migrations to look at, in order, after comparing the files with the ledger.
 async fn names(run: &Run, given: &[MigrationFile], only: Option<&str>) -> Result<Vec<String>, Error> {
     let rows = ledger::migrations(&run.work.client).await?;
-    let names: Vec<String> =
-        files::in_order(given, &rows)?.into_iter().map(|(file, _)| file.name.clone()).collect();
+    let in_order = files::in_order(given, &rows, run.settings.allow_out_of_order)?;
+    let names: Vec<String> = in_order.into_iter().map(|(file, _)| file.name.clone()).collect();
     match only {
         None => Ok(names),
         Some(only) if names.iter().any(|name| name == only) => Ok(vec![only.to_owned()]),
@@ -79,8 +79,10 @@ async fn names(run: &Run, given: &[MigrationFile], only: Option<&str>) -> Result
 
 /// A file whose migration began must be what was planned.
 fn unchanged(given: &[MigrationFile], row: &MigrationRow) -> Result<(), Error> {
-    let file: Vec<MigrationFile> = given.iter().filter(|file| file.name == row.name).cloned().collect();
-    if file.is_empty() { Ok(()) } else { files::in_order(&file, std::slice::from_ref(row)).map(|_| ()) }
+    match given.iter().find(|file| file.name == row.name) {
+        Some(file) if row.state != MigrationState::Undone => files::as_recorded(&[file], row),
+        _ => Ok(()),
+    }
 }
 
 async fn expand_one(
@@ -123,7 +125,13 @@ async fn expand_one(
             refuse_overlap(&plan, &rows, file)?;
             let who = run.work.who.clone();
             let id = run
-                .in_ledger(ledger::insert_migration(&run.work.client, NewMigration::planned(&plan), &who))
+                .in_ledger(async {
+                    let client = &run.work.client;
+                    let id = ledger::insert_migration(client, NewMigration::planned(&plan), &who).await?;
+                    let overtaken_by = files::overtaken_by(name, &rows);
+                    ledger::out_of_order(client, name, overtaken_by, &who).await?;
+                    Ok(id)
+                })
                 .await?;
             failpoint::reach("plan_stored");
             (id, plan)

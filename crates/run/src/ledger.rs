@@ -4,9 +4,11 @@
 //! one that [`crate::settings::Settings::role`] names, because a step commits its row together with its effect.
 //!
 //! ```text
-//! schema  create, check, notice a restored copy     read  migrations, steps, history     write  everything else
+//! schema  create, check, notice a restored copy     read   migrations, steps, history
+//! adopt   baseline and accepted files               write  everything else
 //! ```
 
+mod adopt;
 mod read;
 mod schema;
 mod write;
@@ -16,13 +18,14 @@ use serde_json::Value;
 
 use crate::state::{MigrationState, StepState};
 
+pub(crate) use adopt::{insert_baseline, log_all, set_checksum, was_logged};
 pub use read::{events, history, migration, migrations, orphan_candidates, spans, steps};
 pub use schema::{check, ensure, exists};
-pub(crate) use write::add_spans;
 pub use write::{
     NewMigration, add_victim_ms, begin_step, event, fail_step, finish_step, insert_migration, mark_undone,
     save_cursor, set_error, set_state,
 };
+pub(crate) use write::{add_spans, out_of_order};
 
 /// Which way a step ran.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,13 +68,13 @@ pub struct MigrationRow {
     pub id: i64,
     /// Name.
     pub name: String,
-    /// SHA-256 of the file that was planned.
+    /// SHA-256 of the file that was planned, or accepted since; empty where it is accepted that there is no file.
     pub checksum: String,
     /// Never [`MigrationState::Pending`].
     pub state: MigrationState,
     /// Ran by `apply --simple`.
     pub simple: bool,
-    /// The stored plan; `None` for a simple one.
+    /// The stored plan; `None` for a simple one and for one of the baseline.
     pub plan: Option<Plan>,
     /// RFC 3339.
     pub started_at: String,
@@ -81,6 +84,18 @@ pub struct MigrationRow {
     pub by: String,
     /// What it stopped with.
     pub error: Option<String>,
+}
+
+impl MigrationRow {
+    /// It was recorded as applied by `baseline`: it neither ran as written nor by a plan.
+    pub fn is_baseline(&self) -> bool {
+        !self.simple && self.plan.is_none()
+    }
+
+    /// `accept` was told that its file is gone.
+    pub fn file_is_gone(&self) -> bool {
+        self.checksum.is_empty()
+    }
 }
 
 /// A row of `concertina.step`. Steps that have not begun have none.

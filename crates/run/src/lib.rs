@@ -5,14 +5,18 @@
 //! ```
 //! [`Engine`] is the door: the commands of the CLI, the harness and the benchmarks all go through it.
 
+pub mod adopt;
+pub mod check;
 pub mod engine;
 mod forward;
 mod simple;
 mod status;
 mod undo;
+pub mod uninstall;
 
 pub mod archive;
 pub mod connect;
+pub mod dump;
 pub mod files;
 pub mod introspect;
 pub mod lease;

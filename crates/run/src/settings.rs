@@ -17,6 +17,8 @@ pub struct Settings {
     pub role: Option<String>,
     /// Pinned `search_path`; `None` keeps the role's or database's own.
     pub search_path: Option<Vec<String>>,
+    /// Run a new file that sorts before one that has run, instead of refusing it. Default false.
+    pub allow_out_of_order: bool,
     /// Report the locks held by each transaction just before COMMIT as [`crate::event::Event::LocksHeld`].
     pub observe_locks: bool,
     /// Lease time to live: after this long without a heartbeat another runner may take over. Default 15 s.
@@ -51,6 +53,7 @@ impl Default for Settings {
             throttle: Throttle::default(),
             role: None,
             search_path: None,
+            allow_out_of_order: false,
             observe_locks: false,
             lease_ttl: Duration::from_secs(15),
             lease_patience: Duration::from_secs(3600),

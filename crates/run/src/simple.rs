@@ -22,7 +22,7 @@ use crate::{failpoint, files, lease};
 pub(crate) async fn apply(engine: &Engine, run: &mut Run, given: &[MigrationFile]) -> Result<Outcome, Error> {
     let rows = ledger::migrations(&run.work.client).await?;
     let mut outcome = Outcome::default();
-    for (file, row) in files::in_order(given, &rows)? {
+    for (file, row) in files::in_order(given, &rows, engine.settings.allow_out_of_order)? {
         run.check_stop()?;
         match row {
             Some(row) if row.state == MigrationState::Done => continue,
@@ -39,17 +39,20 @@ pub(crate) async fn apply(engine: &Engine, run: &mut Run, given: &[MigrationFile
                 });
             }
         }
-        outcome.steps += apply_file(engine, run, file, row).await?;
+        let overtaken_by = files::overtaken_by(&file.name, &rows);
+        outcome.steps += apply_file(engine, run, file, row, overtaken_by).await?;
         outcome.moved.push(file.name.clone());
     }
     Ok(outcome)
 }
 
-async fn apply_file(
+/// Runs one file; `row` is what the ledger knows of it.
+pub(crate) async fn apply_file(
     engine: &Engine,
     run: &Run,
     file: &MigrationFile,
     row: Option<&MigrationRow>,
+    overtaken_by: Option<&str>,
 ) -> Result<usize, Error> {
     let started = Instant::now();
     let pieces = split(&file.text).map_err(|diagnostic| Error::Refused {
@@ -62,7 +65,7 @@ async fn apply_file(
     // A session as psql would have it: nothing of ours but the name, the role and the search_path.
     let session = engine.target.connect("apply --simple", &engine.settings).await?;
     session.client.batch_execute("SET lock_timeout = 0").await.doing("set up the session")?;
-    let one = OneFile { run, session: &session, file };
+    let one = OneFile { run, session: &session, file, overtaken_by };
     match (transactional(&pieces), row) {
         (Some(pieces), None | Some(MigrationRow { state: MigrationState::Undone, .. })) => {
             one.together(pieces).await?;
@@ -110,6 +113,8 @@ struct OneFile<'a> {
     run: &'a Run,
     session: &'a Session,
     file: &'a MigrationFile,
+    /// It sorts before this one, which has run.
+    overtaken_by: Option<&'a str>,
 }
 
 impl OneFile<'_> {
@@ -125,6 +130,7 @@ impl OneFile<'_> {
             let checksum = checksum(&self.file.text);
             let new = NewMigration::simple(&self.file.name, &checksum);
             ledger::insert_migration(client, new, &self.session.who).await?;
+            self.log_late(client).await?;
             self.log("simple_done", "ran as written, in one transaction").await?;
             failpoint::reach("before_commit");
             client.batch_execute("COMMIT").await.doing("commit")?;
@@ -154,7 +160,12 @@ impl OneFile<'_> {
             None => {
                 let state = MigrationState::Expanding;
                 let new = NewMigration { state, ..NewMigration::simple(&self.file.name, &checksum) };
-                run.in_ledger(ledger::insert_migration(&run.work.client, new, &run.work.who)).await?
+                run.in_ledger(async {
+                    let id = ledger::insert_migration(&run.work.client, new, &run.work.who).await?;
+                    self.log_late(&run.work.client).await?;
+                    Ok(id)
+                })
+                .await?
             }
         };
         let steps = ledger::steps(&run.work.client, id).await?;
@@ -213,6 +224,10 @@ impl OneFile<'_> {
     async fn execute(&self, piece: &Verbatim) -> Result<(), Error> {
         let what = format!("{}.sql, line {}", self.file.name, piece.line);
         self.session.client.batch_execute(&piece.sql).await.doing(&what)
+    }
+
+    async fn log_late(&self, client: &tokio_postgres::Client) -> Result<(), Error> {
+        ledger::out_of_order(client, &self.file.name, self.overtaken_by, &self.session.who).await
     }
 
     async fn log(&self, kind: &str, message: &str) -> Result<(), Error> {

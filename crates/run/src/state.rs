@@ -41,7 +41,9 @@ pub struct MigrationStatus {
     pub state: MigrationState,
     /// It ran by `apply --simple`.
     pub simple: bool,
-    /// SHA-256 of the file that was planned; `None` while pending.
+    /// It was recorded as applied by `baseline`, and did not run here.
+    pub baseline: bool,
+    /// SHA-256 of the file that was planned or accepted; `None` while pending, and where the file is accepted to be gone.
     pub checksum: Option<String>,
     /// When it was first run, RFC 3339.
     pub started_at: Option<String>,
@@ -49,7 +51,7 @@ pub struct MigrationStatus {
     pub changed_at: Option<String>,
     /// Role that ran it last.
     pub by: Option<String>,
-    /// Steps; empty while pending or simple.
+    /// Steps; empty while pending, simple or of the baseline.
     pub steps: Vec<StepStatus>,
     /// Last error, if it stopped with one.
     pub error: Option<String>,

@@ -31,6 +31,7 @@ fn pending(file: &MigrationFile) -> MigrationStatus {
         name: file.name.clone(),
         state: MigrationState::Pending,
         simple: false,
+        baseline: false,
         checksum: None,
         started_at: None,
         changed_at: None,
@@ -44,12 +45,14 @@ fn pending(file: &MigrationFile) -> MigrationStatus {
 
 fn begun(row: MigrationRow, rows: &[StepRow]) -> MigrationStatus {
     let steps = row.plan.as_ref().map(|plan| steps(row.id, plan, rows)).unwrap_or_default();
+    let baseline = row.is_baseline();
     MigrationStatus {
         blocked_by: row.plan.as_ref().map(|plan| blocked_by(row.state, plan, &steps)).unwrap_or_default(),
         name: row.name,
         state: row.state,
         simple: row.simple,
-        checksum: Some(row.checksum),
+        baseline,
+        checksum: (!row.checksum.is_empty()).then_some(row.checksum),
         started_at: Some(row.started_at),
         changed_at: Some(row.changed_at),
         by: Some(row.by),

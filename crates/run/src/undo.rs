@@ -18,10 +18,13 @@ pub(crate) async fn undo(run: &mut Run, only: Option<&str>) -> Result<Outcome, E
     let rows = ledger::migrations(&run.work.client).await?;
     let row = candidate(&rows, only)?;
     let Some(plan) = &row.plan else {
-        return Err(Error::CannotUndo {
-            migration: row.name.clone(),
-            why: "it was run as written by `apply --simple`, which keeps nothing to go back to".to_owned(),
-        });
+        let why = if row.is_baseline() {
+            "it was recorded as applied by `concertina baseline` and never ran here, so there is nothing to take back; write a \
+             migration that goes back"
+        } else {
+            "it was run as written by `apply --simple`, which keeps nothing to go back to"
+        };
+        return Err(Error::CannotUndo { migration: row.name.clone(), why: why.to_owned() });
     };
     let steps = ledger::steps(&run.work.client, row.id).await?;
     let mut begun = Vec::new();

@@ -1,6 +1,6 @@
 //! `concertina apply`
 
-use crate::cmd::confirm;
+use crate::cmd::{Order, confirm};
 use crate::failure::Failure;
 use crate::render;
 use crate::session::Session;
@@ -18,17 +18,20 @@ pub struct Apply {
     /// Remove data without asking.
     #[arg(long, short = 'y')]
     yes: bool,
+    #[command(flatten)]
+    order: Order,
 }
 
 impl Apply {
-    pub(crate) async fn run(self, session: &Session) -> Result<(), Failure> {
+    pub(crate) async fn run(self, mut session: Session) -> Result<(), Failure> {
+        self.order.apply(&mut session);
         let folder = session.folder()?;
         let engine = session.engine().await?;
         let files = &folder.files;
         let outcome = if self.simple {
             engine.apply_simple(files).await.map_err(Failure::from)
         } else {
-            confirm::run(session, &engine, files, self.yes, async |confirm| {
+            confirm::run(&session, &engine, files, self.yes, async |confirm| {
                 engine.apply(files, confirm).await
             })
             .await

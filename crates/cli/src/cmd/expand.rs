@@ -1,5 +1,6 @@
 //! `concertina expand`
 
+use crate::cmd::Order;
 use crate::failure::Failure;
 use crate::render;
 use crate::session::Session;
@@ -12,10 +13,13 @@ use crate::session::Session;
 pub struct Expand {
     /// Only this one: name, number or path.
     migration: Option<String>,
+    #[command(flatten)]
+    order: Order,
 }
 
 impl Expand {
-    pub(crate) async fn run(self, session: &Session) -> Result<(), Failure> {
+    pub(crate) async fn run(self, mut session: Session) -> Result<(), Failure> {
+        self.order.apply(&mut session);
         let folder = session.folder()?;
         let only = match &self.migration {
             Some(wanted) => Some(folder.find(wanted)?.name.as_str()),

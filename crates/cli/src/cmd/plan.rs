@@ -8,6 +8,7 @@ use concertina_run::state::{MigrationFile, MigrationState, MigrationStatus};
 use concertina_run::{Engine, Error};
 
 use crate::args::Format;
+use crate::cmd::Order;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Refusal};
 use crate::folder::{self, Folder};
@@ -24,6 +25,8 @@ use crate::wire::{PlanDocument, PlannedMigration, RefusedMigration};
 pub struct Plan {
     /// Only this one: name, number or path. A path outside of the migrations folder is planned on the database as it is.
     migration: Option<String>,
+    #[command(flatten)]
+    order: Order,
 }
 
 /// What planning in order came to.
@@ -35,7 +38,9 @@ struct Planned {
 }
 
 impl Plan {
-    pub(crate) async fn run(self, session: &Session) -> Result<ExitCode, Failure> {
+    pub(crate) async fn run(self, mut session: Session) -> Result<ExitCode, Failure> {
+        self.order.apply(&mut session);
+        let session = &session;
         let outside =
             self.migration.as_deref().and_then(|wanted| outside(wanted, &session.config.migrations));
         let planned = if let Some(path) = outside {
@@ -75,6 +80,10 @@ async fn of_folder(
         let state = statuses.iter().find(|status| status.name == file.name).map(|status| status.state);
         state.is_none_or(|state| matches!(state, MigrationState::Pending | MigrationState::Undone))
     };
+    // What would keep it from running keeps it from being planned. A stored plan is shown whatever became of its file.
+    if wanted.is_none_or(|file| pending(&file)) {
+        engine.check_files(&folder.files).await?;
+    }
     let mut planned = match wanted {
         Some(file) if !pending(&file) => {
             let plan = engine.plan(file).await?;

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
+pub mod adopt;
 pub mod archive;
+pub mod check;
 pub mod failure;
 pub mod history;
 pub mod outcome;

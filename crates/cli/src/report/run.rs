@@ -19,7 +19,9 @@ pub fn page(report: &ReportDocument) -> String {
             @if let Some(version) = &report.server_version { " PostgreSQL " (version) "." }
         }
         @if let Some(error) = &report.error { p.bad { "It stopped: " (error) } }
-        @if report.steps.is_empty() {
+        @if report.baseline {
+            p { "It was recorded as applied, by " code { "baseline" } ", and never ran here: there are no steps to show." }
+        } @else if report.steps.is_empty() {
             p { "It ran as written, by " code { "apply --simple" } ": there are no steps to show." }
         } @else {
             (figures(&summary(report)))
@@ -248,6 +250,7 @@ mod tests {
             migration: "0001_<a>".to_owned(),
             state: State::Done,
             simple: false,
+            baseline: false,
             checksum: "00".to_owned(),
             started_at: "2026-11-21T10:30:00Z".to_owned(),
             changed_at: "2026-11-21T10:31:00Z".to_owned(),

@@ -7,7 +7,9 @@
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
+mod adopt;
 mod archive;
+mod check;
 mod demo;
 mod error;
 mod history;
@@ -16,7 +18,9 @@ mod plan;
 mod report;
 mod status;
 
+pub use adopt::{AcceptDocument, BaselineDocument, RemovedArchive, UninstallDocument, What};
 pub use archive::ArchiveDocument;
+pub use check::{CheckDocument, CheckedMigration, FailedMigration, LoadedDump, SkippedStatement};
 pub use demo::{DemoDocument, Felt, Run, Span};
 pub use error::ErrorDocument;
 pub use history::{Event, HistoryDocument};
@@ -86,6 +90,10 @@ pub fn schemas() -> Vec<(String, serde_json::Value)> {
         one::<OutcomeDocument>(),
         one::<InitDocument>(),
         one::<CreatedDocument>(),
+        one::<BaselineDocument>(),
+        one::<AcceptDocument>(),
+        one::<UninstallDocument>(),
+        one::<CheckDocument>(),
         one::<ErrorDocument>(),
         one::<DemoDocument>(),
     ]

@@ -20,7 +20,9 @@ pub struct ReportDocument {
     pub state: State,
     /// It ran by `apply --simple`, as written; it has no steps then.
     pub simple: bool,
-    /// SHA-256 of the file that was planned.
+    /// It was recorded as applied by `baseline`, and did not run here.
+    pub baseline: bool,
+    /// SHA-256 of the file that was planned, or accepted since; empty where the file is accepted to be gone.
     pub checksum: String,
     /// When it began, RFC 3339.
     pub started_at: String,
@@ -164,6 +166,7 @@ impl From<&RunReport> for ReportDocument {
             migration: row.name.clone(),
             state: row.state.into(),
             simple: row.simple,
+            baseline: row.is_baseline(),
             checksum: row.checksum.clone(),
             started_at: row.started_at.clone(),
             changed_at: row.changed_at.clone(),

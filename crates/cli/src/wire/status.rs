@@ -26,7 +26,9 @@ pub struct Migration {
     pub state: State,
     /// It ran by `apply --simple`, as written.
     pub simple: bool,
-    /// SHA-256 of the file that was planned; absent while pending.
+    /// It was recorded as applied by `baseline`, and did not run here.
+    pub baseline: bool,
+    /// SHA-256 of the file that was planned, or accepted since; absent while pending, and where the file is accepted to be gone.
     pub checksum: Option<String>,
     /// When it was first run, RFC 3339.
     pub started_at: Option<String>,
@@ -38,7 +40,7 @@ pub struct Migration {
     pub error: Option<String>,
     /// What blocks its next phase now, in words.
     pub blocked_by: Vec<String>,
-    /// Its steps; empty while pending, and after `apply --simple`.
+    /// Its steps; empty while pending, and after `apply --simple` and `baseline`.
     pub steps: Vec<Step>,
 }
 
@@ -113,6 +115,7 @@ impl From<&MigrationStatus> for Migration {
             name: status.name.clone(),
             state: status.state.into(),
             simple: status.simple,
+            baseline: status.baseline,
             checksum: status.checksum.clone(),
             started_at: status.started_at.clone(),
             changed_at: status.changed_at.clone(),

@@ -4,7 +4,9 @@
 mod project;
 mod validate;
 
+mod adopt;
 mod changes;
+mod check;
 mod docs;
 mod interrupted;
 mod live;

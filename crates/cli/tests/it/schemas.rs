@@ -143,6 +143,7 @@ fn status_document() {
             name: "0001_a".into(),
             state,
             simple: false,
+            baseline: false,
             checksum: Some("00".into()),
             started_at: Some("2026-11-21T10:30:00Z".into()),
             changed_at: None,
@@ -191,6 +192,52 @@ fn other_documents() {
     failure.sqlstate = Some("55P03".into());
     check(&wire::ErrorDocument::from(&failure));
     check(&wire::ErrorDocument::from(&Failure::usage("no")));
+    check(&wire::BaselineDocument { recorded: vec!["0001_a".into()], known: vec!["0000_z".into()] });
+    for what in [wire::What::Changed, wire::What::Gone, wire::What::Nothing] {
+        check(&wire::AcceptDocument {
+            migration: "0001_a".into(),
+            accepted: what,
+            before: Some("00".into()),
+            after: None,
+            reason: "because".into(),
+        });
+    }
+    check(&wire::UninstallDocument {
+        schemas: vec!["concertina".into()],
+        archives: vec![wire::RemovedArchive {
+            of: Some("table app.x".into()),
+            name: "concertina_archive.x_0".into(),
+            bytes: Some(8192),
+        }],
+        triggers: vec!["\"~concertina_x\" ON public.users".into()],
+    });
+    check(&wire::CheckDocument {
+        ok: false,
+        loaded: Some(wire::LoadedDump {
+            path: "prod.sql".into(),
+            statements: 7,
+            skipped: vec![wire::SkippedStatement { line: 3, why: "role \"app\" does not exist".into() }],
+        }),
+        taken: vec!["0001_a".into()],
+        migrations: vec![
+            wire::CheckedMigration {
+                migration: "0002_b".into(),
+                plan: None,
+                refused: Some(wire::RefusedMigration::from(&refusal())),
+            },
+            wire::CheckedMigration {
+                migration: "0003_c".into(),
+                plan: Some(wire::PlannedMigration::new(&plan(), false, Vec::new())),
+                refused: None,
+            },
+        ],
+        failed: Some(wire::FailedMigration {
+            migration: "0004_d".into(),
+            message: "no".into(),
+            sqlstate: Some("22012".into()),
+        }),
+        not_checked: vec!["0005_e".into()],
+    });
     check(&wire::CreatedDocument { name: "0001_a".into(), path: "migrations/0001_a.sql".into() });
     check(&wire::InitDocument {
         config: "concertina.toml".into(),

@@ -325,6 +325,21 @@ pub async fn event(
     Ok(())
 }
 
+/// Notes in the event log that a new migration begins although a later one has run, if so.
+///
+/// # Errors
+/// [`Error::Sql`].
+pub(crate) async fn out_of_order(
+    client: &(impl GenericClient + Sync),
+    migration: &str,
+    overtaken_by: Option<&str>,
+    who: &str,
+) -> Result<(), Error> {
+    let Some(later) = overtaken_by else { return Ok(()) };
+    let message = format!("sorts before {later}, which has run already; allowed by --allow-out-of-order");
+    event(client, Some(migration), "out_of_order", &message, None, who).await
+}
+
 const INSERT_MIGRATION: &str = "
 WITH forgotten AS (
     DELETE FROM concertina.step

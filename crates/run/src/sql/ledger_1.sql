@@ -13,12 +13,14 @@ COMMENT ON TABLE concertina.meta IS 'Concertina: version of the ledger, and the 
 CREATE TABLE IF NOT EXISTS concertina.migration (
     id         bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name       text        NOT NULL UNIQUE,
+    -- Empty: it was accepted that the file is gone.
     checksum   text        NOT NULL,
     state      text        NOT NULL CHECK (state IN
                    ('expanding', 'expanded', 'contracting', 'done', 'undoing', 'undone')),
     -- Ran as written, by apply --simple.
     simple     boolean     NOT NULL,
-    -- The plan that is being run, as text that is never reformatted; NULL for a simple one.
+    -- The plan that is being run, as text that is never reformatted; NULL for a simple one, and for one that was recorded as
+    -- applied (a baseline): that one is not simple either.
     plan       json,
     started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     changed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
