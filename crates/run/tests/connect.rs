@@ -212,7 +212,16 @@ impl Secure {
     fn file(&self, name: &str, text: &str) -> PathBuf {
         let file = self.directory.path().join(name);
         fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
         file
+    }
+
+    /// Puts rules before those of pg_hba.conf, which trust everybody, and waits until they hold.
+    async fn rules(&self, rules: &str) {
+        let file = self.server.data().join("pg_hba.conf");
+        let rest = fs::read_to_string(&file).unwrap();
+        fs::write(&file, format!("{rules}\n{rest}")).unwrap();
+        reloaded(&self.server).await;
     }
 
     /// Whether the session is encrypted, or why there is none.
@@ -223,6 +232,14 @@ impl Secure {
         let row = session.client.query_one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[]);
         Ok(row.await.unwrap().get(0))
     }
+}
+
+/// Reloads, and waits until new connections see it.
+async fn reloaded(server: &Server) {
+    let loaded = "SELECT pg_conf_load_time()";
+    let before = server.psql("postgres", loaded).await.unwrap();
+    server.reload().unwrap();
+    while server.psql("postgres", loaded).await.unwrap() == before {}
 }
 
 fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
@@ -242,8 +259,13 @@ async fn sslmode_verifies_as_much_as_it_says() {
     let (good, bad) = (secure.file("ours.crt", &ours.pem()), secure.file("theirs.crt", &theirs.pem()));
     let (good, bad) = (good.display(), bad.display());
 
-    assert_eq!(secure.tls("localhost", "sslmode=disable").await, Ok(false));
-    for options in ["", "sslmode=allow", "sslmode=prefer", "sslmode=require"] {
+    // `allow` is content without TLS where the server is.
+    for options in ["sslmode=disable", "sslmode=allow"] {
+        assert_eq!(secure.tls("localhost", options).await, Ok(false), "{options}");
+    }
+    for options in
+        ["", "sslmode=prefer", "sslmode=require", "sslmode=require sslnegotiation=postgres sslsni=0"]
+    {
         assert_eq!(secure.tls("localhost", options).await, Ok(true), "{options}");
     }
     assert_eq!(secure.tls("localhost", &format!("sslmode=verify-full sslrootcert={good}")).await, Ok(true));
@@ -282,11 +304,9 @@ async fn a_client_certificate_and_cancel_through_tls() {
     let data = secure.server.data();
     fs::write(data.join("root.crt"), ours.pem()).unwrap();
     fs::set_permissions(data.join("root.crt"), fs::Permissions::from_mode(0o644)).unwrap();
-    let rules = fs::read_to_string(data.join("pg_hba.conf")).unwrap();
-    fs::write(data.join("pg_hba.conf"), format!("hostssl all cert_user all cert\n{rules}")).unwrap();
     secure.server.psql("postgres", "CREATE ROLE cert_user LOGIN").await.unwrap();
     secure.server.psql("postgres", "ALTER SYSTEM SET ssl_ca_file = 'root.crt'").await.unwrap();
-    secure.server.reload().unwrap();
+    secure.rules("hostssl all cert_user all cert").await;
     while secure.server.psql("postgres", "SHOW ssl_ca_file").await.unwrap() != "root.crt\n" {}
 
     let own = KeyPair::generate().unwrap();
@@ -308,6 +328,177 @@ async fn a_client_certificate_and_cancel_through_tls() {
     };
     let (slept, ()) = tokio::join!(session.client.batch_execute("SELECT pg_sleep(3600)"), cancel);
     assert_eq!(Failure::of(&slept.unwrap_err()), Failure::Canceled);
+
+    // What is wrong with a key is said before anything is connected to.
+    let refused = |url: String| Target::resolve(Some(&url)).unwrap_err().to_string();
+    let key = secure.directory.path().join("own.key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let error = refused(url.clone());
+    assert!(error.contains("chmod 0600") && error.contains("own.key"), "{error}");
+    let locked = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIBvTBXBgkqhkiG9w0BBQ0wSjApBgkqhkiG9w0BBQww\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let locked = secure.file("locked.key", locked);
+    let error = refused(url.replace("own.key", "locked.key"));
+    assert!(error.contains("is encrypted") && error.contains("openssl pkey"), "{error}");
+    fs::remove_file(locked).unwrap();
+    let error = refused(url.replace("own.key", "locked.key"));
+    assert!(error.contains("cannot read") && error.contains("locked.key"), "{error}");
+    // Without the certificate the server says no, and says it with its SQLSTATE.
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let error = connect(&format!("{url}&sslcertmode=disable")).await.unwrap_err().to_string();
+    assert!(error.contains("certificate") && error.contains("28000"), "{error}");
+}
+
+#[tokio::test]
+async fn encryption_follows_pg_hba_and_a_refusal_ends_the_search() {
+    let key = KeyPair::generate().unwrap();
+    let certificate =
+        CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let secure = Secure::start(&certificate.pem(), &key.serialize_pem()).await;
+    secure
+        .rules("hostssl postgres postgres 127.0.0.1/32 trust\nhost postgres postgres 127.0.0.1/32 reject")
+        .await;
+    assert_eq!(secure.tls("localhost", "sslmode=allow").await, Ok(true));
+    let error = secure.tls("localhost", "sslmode=disable").await.unwrap_err();
+    assert!(error.contains("28000"), "{error}");
+    secure
+        .rules(
+            "hostssl postgres postgres 127.0.0.1/32 reject\nhostnossl postgres postgres 127.0.0.1/32 trust",
+        )
+        .await;
+    assert_eq!(secure.tls("localhost", "sslmode=prefer").await, Ok(false));
+    let error = secure.tls("localhost", "sslmode=require").await.unwrap_err();
+    assert!(error.contains("28000"), "{error}");
+}
+
+/// A server with a role that has a password, and a pg_hba.conf that asks for it by this method.
+async fn with_password(options: Options, method: &str) -> Server {
+    let server = Server::start(&Installation::find().unwrap(), options).await.unwrap();
+    let encryption = if method == "md5" { "md5" } else { "scram-sha-256" };
+    let role = format!("SET password_encryption = '{encryption}'; CREATE ROLE app LOGIN PASSWORD 'hunter2'");
+    server.psql("postgres", &role).await.unwrap();
+    let file = server.data().join("pg_hba.conf");
+    let rest = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("local all app {method}\nhost all app all {method}\n{rest}")).unwrap();
+    reloaded(&server).await;
+    server
+}
+
+#[tokio::test]
+async fn hosts_are_tried_in_order_until_one_answers() {
+    let server = with_password(Options::new().tcp(), "scram-sha-256").await;
+    let (socket, port) = (server.directory().display(), server.port());
+    // Nobody listens on the first, the second has no such socket, and the third is it.
+    let reached = format!(
+        "host=127.0.0.1,/nowhere,{socket} port=1,5432,{port} user=app dbname=postgres password=hunter2"
+    );
+    assert_eq!(ask(&connect(&reached).await.unwrap(), "SELECT current_user::text").await, "app");
+    // A wrong password ends the search: the next host would not be the one that was meant.
+    let wrong = format!("host={socket},{socket} port={port} user=app dbname=postgres password=wrong");
+    let error = connect(&wrong).await.unwrap_err().to_string();
+    assert_eq!((error.matches("28P01").count(), error.contains("wrong password")), (1, false), "{error}");
+    let nowhere =
+        connect("host=127.0.0.1,/nowhere port=1 user=app password=hunter2").await.unwrap_err().to_string();
+    for part in ["127.0.0.1:1: ", "/nowhere:1: ", "app@127.0.0.1:1,/nowhere:1/app"] {
+        assert!(nowhere.contains(part) && !nowhere.contains("hunter2"), "{nowhere}");
+    }
+    // The name is the certificate's; the address is where to go.
+    let named =
+        format!("host=db.invalid hostaddr=127.0.0.1 port={port} user=app dbname=postgres password=hunter2");
+    connect(&named).await.unwrap();
+    let unnamed = format!("host=db.invalid port={port} user=app dbname=postgres password=hunter2");
+    let error = connect(&unnamed).await.unwrap_err().to_string();
+    assert!(error.contains("db.invalid") && error.contains("look up"), "{error}");
+    // Somebody takes the connection and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mute = silent.local_addr().unwrap().port();
+    let past = format!(
+        "host=127.0.0.1,{socket} port={mute},{port} user=app dbname=postgres password=hunter2 connect_timeout=2"
+    );
+    connect(&past).await.unwrap();
+    // A primary that takes no writes is none for read-write.
+    server.psql("postgres", "ALTER ROLE app SET default_transaction_read_only = on").await.unwrap();
+    let read_write = format!(
+        "host={socket} port={port} user=app dbname=postgres password=hunter2 target_session_attrs=read-write"
+    );
+    let error = connect(&read_write).await.unwrap_err().to_string();
+    assert!(error.contains("read-only"), "{error}");
+    connect(&read_write.replace("read-write", "primary")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_socket_in_the_abstract_namespace() {
+    let mut server = Server::start_default().await.unwrap();
+    let name = format!("@concertina-test-{}", std::process::id());
+    let sql =
+        format!("ALTER SYSTEM SET unix_socket_directories = '{}', '{name}'", server.directory().display());
+    server.psql("postgres", &sql).await.unwrap();
+    server.restart().await.unwrap();
+    let url =
+        format!("host={name} port={} user=postgres dbname=postgres application_name=deploy", server.port());
+    let session = connect(&url).await.unwrap();
+    assert_eq!(
+        ask(&session, "SELECT current_setting('application_name')").await,
+        "concertina: test (deploy)"
+    );
+    let cancel = async {
+        let started =
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(3600)' AND state = 'active'";
+        while server.psql("postgres", started).await.unwrap() == "0\n" {}
+        session.cancel().await.unwrap();
+    };
+    let (slept, ()) = tokio::join!(session.client.batch_execute("SELECT pg_sleep(3600)"), cancel);
+    assert_eq!(Failure::of(&slept.unwrap_err()), Failure::Canceled);
+}
+
+#[tokio::test]
+async fn passwords_are_sent_only_in_the_ways_that_require_auth_allows() {
+    for method in ["scram-sha-256", "md5", "password", "trust"] {
+        let server = with_password(Options::new(), method).await;
+        let name = if method == "trust" { "none" } else { method };
+        let url = format!(
+            "host={} port={} user=app dbname=postgres password=hunter2",
+            server.directory().display(),
+            server.port()
+        );
+        for (allowed, connects) in [
+            (name.to_owned(), true),
+            (format!("!{name}"), false),
+            ("none".to_owned(), name == "none"),
+            ("scram-sha-256".to_owned(), name == "scram-sha-256"),
+            ("!gss,!sspi".to_owned(), true),
+        ] {
+            match connect(&format!("{url} require_auth={allowed}")).await {
+                Ok(_) => assert!(connects, "{method} with {allowed}"),
+                Err(error) => {
+                    let error = error.to_string();
+                    assert!(!connects && error.contains("require_auth") && error.contains(name), "{error}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_password_file_is_used_for_its_host_and_named_when_it_is_wrong() {
+    let server = with_password(Options::new(), "scram-sha-256").await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("pass file");
+    let host = server.directory().display();
+    let port = server.port();
+    let url = format!("host={host} port={port} user=app dbname=postgres passfile='{}'", file.display());
+    let write = |text: &str, mode: u32| {
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    write(&format!("elsewhere:*:*:*:no\n{host}:{port}:postgres:app:hunter2\n"), 0o600);
+    connect(&url).await.unwrap();
+    write("*:*:*:*:not-hunter2\n", 0o600);
+    let error = connect(&url).await.unwrap_err().to_string();
+    assert!(error.contains("28P01") && error.contains("came from the password file"), "{error}");
+    assert!(!error.contains("not-hunter2"), "{error}");
+    write("*:*:*:*:hunter2\n", 0o644);
+    let error = connect(&url).await.unwrap_err().to_string();
+    assert!(error.contains("chmod 0600") && error.contains(".pgpass"), "{error}");
 }
 
 /// A running pgbouncer, ended when dropped.

@@ -3,6 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use super::Surroundings;
+use super::parameters;
+
 /// libpq's parameters by keyword. Several hosts are one comma-separated value, as in libpq.
 pub(super) type Params = BTreeMap<String, String>;
 
@@ -15,86 +18,41 @@ pub(super) fn parse(text: &str) -> Result<Params, String> {
         None if text.contains("://") => {
             return Err("the URL must begin with postgresql:// or postgres://".to_owned());
         }
+        // As `psql NAME`. Anything that could be a URL gone wrong, with a password inside, is not taken for a name.
+        None if !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "_-.$".contains(c)) => {
+            Params::from([("dbname".to_owned(), text.to_owned())])
+        }
         None => keywords(text)?,
     };
-    if let Some(unknown) = params.keys().find(|key| !known(key)) {
+    if let Some(unknown) = params.keys().find(|key| !parameters::is_known(key)) {
         return Err(format!("\"{unknown}\" is not a connection parameter of PostgreSQL"));
     }
     Ok(params)
 }
 
 /// Fills in what `params` leave open from the environment.
-pub(super) fn add_environment(params: &mut Params, environment: &dyn Fn(&str) -> Option<String>) {
-    // PGHOSTADDR belongs to PGHOST: with a host of its own, the string does not want somebody else's address.
-    let own_host = params.contains_key("host") || params.contains_key("hostaddr");
-    for (key, variable) in VARIABLES {
-        if own_host && matches!(*key, "host" | "hostaddr") {
+pub(super) fn add_environment(params: &mut Params, around: &Surroundings<'_>) {
+    for parameter in parameters::ALL {
+        // The service has been read already, by whoever named it.
+        let Some(variable) = parameter.variable.filter(|_| !parameter.name.starts_with("service")) else {
             continue;
-        }
-        if let Some(value) = environment(variable).filter(|value| !value.is_empty()) {
-            params.entry((*key).to_owned()).or_insert(value);
+        };
+        if let Some(value) = around.variable(variable) {
+            params.entry(parameter.name.to_owned()).or_insert(value);
         }
     }
-}
-
-const VARIABLES: &[(&str, &str)] = &[
-    ("host", "PGHOST"),
-    ("hostaddr", "PGHOSTADDR"),
-    ("port", "PGPORT"),
-    ("dbname", "PGDATABASE"),
-    ("user", "PGUSER"),
-    ("password", "PGPASSWORD"),
-    ("options", "PGOPTIONS"),
-    ("sslmode", "PGSSLMODE"),
-    ("sslrootcert", "PGSSLROOTCERT"),
-    ("sslcert", "PGSSLCERT"),
-    ("sslkey", "PGSSLKEY"),
-    ("sslnegotiation", "PGSSLNEGOTIATION"),
-    ("channel_binding", "PGCHANNELBINDING"),
-    ("connect_timeout", "PGCONNECT_TIMEOUT"),
-    ("target_session_attrs", "PGTARGETSESSIONATTRS"),
-    ("load_balance_hosts", "PGLOADBALANCEHOSTS"),
-];
-
-/// Understood by us or by the driver.
-pub(super) const PASSED_ON: &[&str] = &[
-    "user",
-    "password",
-    "dbname",
-    "options",
-    "host",
-    "hostaddr",
-    "port",
-    "connect_timeout",
-    "tcp_user_timeout",
-    "keepalives",
-    "keepalives_idle",
-    "keepalives_interval",
-    "keepalives_count",
-    "target_session_attrs",
-    "channel_binding",
-    "load_balance_hosts",
-    "sslnegotiation",
-];
-
-const OURS: &[&str] = &["sslmode", "sslrootcert", "sslcert", "sslkey"];
-
-/// Valid in libpq, and without meaning here: our sessions name themselves, speak UTF-8, and know no GSSAPI.
-const IGNORED: &[&str] = &[
-    "application_name",
-    "fallback_application_name",
-    "client_encoding",
-    "gssencmode",
-    "gsslib",
-    "gssdelegation",
-    "krbsrvname",
-    "sslcompression",
-    "sslsni",
-    "sslcertmode",
-];
-
-fn known(key: &str) -> bool {
-    PASSED_ON.contains(&key) || OURS.contains(&key) || IGNORED.contains(&key)
+    if around.variable("PGREQUIRESSL").is_some_and(|value| value.starts_with('1')) {
+        params.entry("sslmode".to_owned()).or_insert_with(|| "require".to_owned());
+    }
+    // libpq sends these as settings of their own, which win over `options`; so does the last of several `-c`.
+    for (variable, setting) in parameters::SETTINGS {
+        if let Some(value) = around.variable(variable).filter(|value| !value.eq_ignore_ascii_case("default"))
+        {
+            let options = params.entry("options".to_owned()).or_default();
+            let value = value.replace('\\', "\\\\").replace(' ', "\\ ");
+            options.push_str(&format!(" -c {setting}={value}"));
+        }
+    }
 }
 
 /// `user:password@host:port,host:port/dbname?key=value&…`, without the scheme.
@@ -190,17 +148,6 @@ fn keywords(text: &str) -> Result<Params, String> {
     }
 }
 
-/// The same parameters as `key='value'` pairs for the driver.
-pub(super) fn to_keywords(params: &Params) -> String {
-    let pairs = params.iter().filter(|(key, _)| PASSED_ON.contains(&key.as_str()));
-    let pairs = pairs.map(|(key, value)| {
-        // The driver's own name for it.
-        let key = if key == "keepalives_count" { "keepalives_retries" } else { key };
-        format!("{key}='{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
-    });
-    pairs.collect::<Vec<_>>().join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,32 +207,34 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_fills_gaps_only() {
-        let environment = |name: &str| {
-            [("PGHOST", "envhost"), ("PGHOSTADDR", "10.0.0.1"), ("PGUSER", "envuser"), ("PGPORT", "")]
-                .iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| (*value).to_owned())
-        };
-        let mut params = Params::from([("host".to_owned(), "own".to_owned())]);
-        add_environment(&mut params, &environment);
-        assert_eq!(
-            params,
-            Params::from([("host".to_owned(), "own".to_owned()), ("user".to_owned(), "envuser".to_owned())])
-        );
+    fn a_bare_word_is_a_database() {
+        check("shop", &[("dbname", "shop")]);
+        check("", &[]);
     }
 
     #[test]
-    fn the_driver_reads_back_what_we_print() {
-        let params = Params::from([
-            ("password".to_owned(), r"it's \ here".to_owned()),
-            ("host".to_owned(), "/run,h".to_owned()),
-            ("sslmode".to_owned(), "verify-full".to_owned()),
-            ("keepalives_count".to_owned(), "3".to_owned()),
-        ]);
-        let config: tokio_postgres::Config = to_keywords(&params).parse().expect("parses");
-        assert_eq!(config.get_password(), Some(r"it's \ here".as_bytes()));
-        assert_eq!(config.get_hosts().len(), 2);
-        assert_eq!(config.get_keepalives_retries(), Some(3));
+    fn the_environment_fills_gaps_only() {
+        let lookup = |name: &str| {
+            [
+                ("PGHOST", "envhost"),
+                ("PGUSER", "envuser"),
+                ("PGPORT", ""),
+                ("PGTZ", "a b"),
+                ("PGREQUIRESSL", "1"),
+            ]
+            .iter()
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| (*value).to_owned())
+        };
+        let mut params = parse("host=own options='-c geqo=off'").expect("parses");
+        add_environment(&mut params, &Surroundings::new(&lookup, None, None));
+        let expected = [
+            ("host", "own"),
+            ("user", "envuser"),
+            ("options", "-c geqo=off -c timezone=a\\ b"),
+            ("sslmode", "require"),
+        ];
+        let expected: Params = expected.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        assert_eq!(params, expected);
     }
 }

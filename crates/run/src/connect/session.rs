@@ -6,10 +6,10 @@ use std::time::Duration;
 use concertina_plan::pg::version::Version;
 use concertina_plan::sql::ident::Ident;
 use tokio::task::JoinHandle;
-use tokio_postgres::{CancelToken, Client, SimpleQueryMessage};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::Target;
+use super::open::{Canceller, Opened};
 use crate::error::{Doing, Error, Failure};
 use crate::settings::Settings;
 
@@ -35,31 +35,6 @@ pub struct Session {
     connection: JoinHandle<()>,
 }
 
-/// Cancels what a session runs, from anywhere.
-#[derive(Clone)]
-pub struct Canceller {
-    token: CancelToken,
-    tls: MakeRustlsConnect,
-}
-
-impl Canceller {
-    /// Asks the server to cancel the session's statement. It may end normally all the same, and a request that arrives late
-    /// hits whatever the session runs then: `pg_cancel_backend` from a control session, whose answer means that the signal
-    /// was sent, leaves less room for that.
-    ///
-    /// # Errors
-    /// [`Error::Connection`] when the server cannot be reached.
-    pub async fn cancel(&self) -> Result<(), Error> {
-        self.token.cancel_query(self.tls.clone()).await.doing("cancel a statement of ours")
-    }
-}
-
-impl fmt::Debug for Canceller {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Canceller")
-    }
-}
-
 impl Target {
     /// Opens a session named `concertina: <purpose>` with `settings` applied: `lock_timeout` is the stall budget, no statement
     /// timeout, `SET ROLE` and `search_path` as configured.
@@ -83,21 +58,14 @@ impl Target {
     /// # Errors
     /// As [`Target::connect`].
     pub async fn connect_control(&self, purpose: &str, settings: &Settings) -> Result<Session, Error> {
-        let (client, connection) = self.open(&format!("concertina: {purpose}")).await?;
-        let connection = tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                // Whoever waits for an answer hears of it too.
-                tracing::debug!(%error, "connection ended");
-            }
-        });
-        let canceller = Canceller { token: client.cancel_token(), tls: self.tls.connector.clone() };
+        let Opened { client, connection, canceller } = self.open(purpose).await?;
         let mut session = Session {
             client,
             pid: 0,
             backend_start: String::new(),
             who: String::new(),
             version: Version::default(),
-            notes: Vec::new(),
+            notes: self.notes.clone(),
             canceller,
             connection,
         };

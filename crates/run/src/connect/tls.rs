@@ -9,17 +9,22 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::version::{TLS12, TLS13};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    SupportedProtocolVersion,
+};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::params::Params;
 
-/// `sslmode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// `sslmode`, weakest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Mode {
     Disable,
+    Allow,
     Prefer,
     Require,
     VerifyCa,
@@ -30,8 +35,8 @@ impl Mode {
     fn parse(text: &str) -> Result<Self, String> {
         Ok(match text {
             "disable" => Self::Disable,
-            // `allow` tries without TLS first; a stronger connection where both are possible harms nobody.
-            "allow" | "prefer" => Self::Prefer,
+            "allow" => Self::Allow,
+            "prefer" => Self::Prefer,
             "require" => Self::Require,
             "verify-ca" => Self::VerifyCa,
             "verify-full" => Self::VerifyFull,
@@ -52,55 +57,96 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// Reads `sslmode`, `sslrootcert`, `sslcert` and `sslkey`. `home` is where libpq keeps its files by default.
-    pub(super) fn from_params(params: &Params, home: Option<&Path>) -> Result<Self, String> {
+    /// Reads `ssl…`. `home` is where libpq keeps its files by default. A `local` target knows no TLS, and libpq then looks at nothing of it.
+    pub(super) fn from_params(params: &Params, home: Option<&Path>, local: bool) -> Result<Self, String> {
         let default_file =
             |name: &str| home.map(|home| home.join(".postgresql").join(name)).filter(|file| file.is_file());
-        let root_file = match params.get("sslrootcert").map(String::as_str) {
-            Some("system") => None,
+        let system = params.get("sslrootcert").is_some_and(|file| file == "system");
+        let root_file = match params.get("sslrootcert") {
+            _ if local || system => None,
             Some(file) => Some(PathBuf::from(file)),
             None => default_file("root.crt"),
         };
-        let system = params.get("sslrootcert").is_some_and(|file| file == "system");
         let mut mode = match params.get("sslmode") {
             Some(mode) => Mode::parse(mode)?,
             // As libpq 16 has it: system roots say little about who it is unless the name is checked.
             None if system => Mode::VerifyFull,
             None => Mode::Prefer,
         };
-        if system && !matches!(mode, Mode::VerifyFull | Mode::Disable) {
+        if system && mode != Mode::VerifyFull {
             return Err("sslrootcert=system works only with sslmode=verify-full".to_owned());
         }
         // libpq keeps this old behaviour: with roots at hand, `require` verifies the chain.
         if mode == Mode::Require && root_file.is_some() {
             mode = Mode::VerifyCa;
         }
+        if local {
+            mode = Mode::Disable;
+        }
         let provider = Arc::new(ring::default_provider());
-        let verifier = match mode {
-            Mode::Disable | Mode::Prefer | Mode::Require => Verifier::nobody(&provider),
-            Mode::VerifyCa | Mode::VerifyFull => {
+        let verifier = match (mode, &root_file) {
+            (Mode::Disable | Mode::Allow | Mode::Prefer | Mode::Require, _) => Verifier::nobody(&provider),
+            (Mode::VerifyCa | Mode::VerifyFull, None) if !system => {
+                return Err("sslmode=verify-ca and verify-full need to know whom to trust: put the root certificate into \
+                            ~/.postgresql/root.crt, name its file with sslrootcert, or trust the system's authorities with \
+                            sslrootcert=system"
+                    .to_owned());
+            }
+            (Mode::VerifyCa | Mode::VerifyFull, _) => {
                 Verifier::roots(&provider, root_file.as_deref(), mode == Mode::VerifyFull)?
             }
         };
         let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(&versions(params)?)
             .map_err(|error| format!("TLS: {error}"))?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier));
+        let wanted = mode != Mode::Disable && params.get("sslcertmode").is_none_or(|mode| mode != "disable");
         let certificate = params.get("sslcert").map(PathBuf::from).or_else(|| default_file("postgresql.crt"));
-        let key = params.get("sslkey").map(PathBuf::from).or_else(|| default_file("postgresql.key"));
-        let mut config = match (certificate, key) {
-            (Some(certificate), Some(key)) if mode != Mode::Disable => {
-                let own = PrivateKeyDer::from_pem_file(&key).map_err(|error| unreadable(&key, &error))?;
+        let mut config = match certificate.filter(|_| wanted) {
+            Some(certificate) => {
+                let key = params.get("sslkey").map(PathBuf::from).or_else(|| default_file("postgresql.key"));
+                let key = key.ok_or_else(|| {
+                    format!("{} has no private key beside it: name it with sslkey", certificate.display())
+                })?;
                 builder
-                    .with_client_auth_cert(certificates(&certificate)?, own)
+                    .with_client_auth_cert(certificates(&certificate)?, super::tls_key::read(&key)?)
                     .map_err(|error| format!("{}: {error}", certificate.display()))?
             }
-            _ => builder.with_no_client_auth(),
+            None => builder.with_no_client_auth(),
+        };
+        config.enable_sni = match params.get("sslsni").map(String::as_str) {
+            None | Some("1") => true,
+            Some("0") => false,
+            Some(_) => return Err("sslsni is 0 or 1".to_owned()),
         };
         // Needed by sslnegotiation=direct, harmless otherwise.
         config.alpn_protocols = vec![b"postgresql".to_vec()];
         Ok(Self { mode, connector: MakeRustlsConnect::new(config) })
+    }
+}
+
+/// `ssl_min_protocol_version` and `ssl_max_protocol_version`.
+fn versions(params: &Params) -> Result<Vec<&'static SupportedProtocolVersion>, String> {
+    let number =
+        |key: &str, default: u8| match params.get(key).map(|value| value.to_ascii_lowercase()).as_deref() {
+            None => Ok(default),
+            Some("tlsv1") => Ok(0),
+            Some("tlsv1.1") => Ok(1),
+            Some("tlsv1.2") => Ok(2),
+            Some("tlsv1.3") => Ok(3),
+            Some(_) => Err(format!("{key} is one of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3")),
+        };
+    let (least, most) = (number("ssl_min_protocol_version", 2)?, number("ssl_max_protocol_version", 3)?);
+    let versions: Vec<_> = [(2, &TLS12), (3, &TLS13)]
+        .into_iter()
+        .filter(|(number, _)| (least..=most).contains(number))
+        .map(|(_, version)| version)
+        .collect();
+    match versions.is_empty() {
+        true => Err("ssl_min_protocol_version and ssl_max_protocol_version leave neither TLSv1.2 nor TLSv1.3, which are what is built in"
+            .to_owned()),
+        false => Ok(versions),
     }
 }
 
