@@ -52,7 +52,7 @@ exit_codes! {
     NotConfirmed = 10, "not-confirmed";
     /// Undo is not possible from here. Nothing was changed.
     CannotUndo = 11, "cannot-undo";
-    /// The role lacks a right; the GRANT that helps was printed.
+    /// The role lacks rights; the statements that give them were printed. Nothing more of that migration was run.
     Privilege = 12, "privilege";
     /// The ledger is newer than this program, belongs to another database, or is damaged.
     Ledger = 13, "ledger";

@@ -2,6 +2,7 @@
 //! exit code; [`crate::render::failure`] prints it.
 
 use concertina_plan::diagnostic::Diagnostic;
+use concertina_plan::rights::Missing;
 use concertina_run::Error;
 
 use crate::exit_code::ExitCode;
@@ -18,7 +19,9 @@ pub struct Failure {
     /// What the server answered.
     pub sqlstate: Option<String>,
     /// Rows that violate a constraint: a few of them.
-    pub rows: Vec<String>,
+    pub rows: Box<[String]>,
+    /// Rights that are missing, with the statements that give them.
+    pub missing_rights: Box<[Missing]>,
     /// Why statements were refused.
     pub refusal: Option<Box<Refusal>>,
 }
@@ -39,7 +42,15 @@ pub struct Refusal {
 impl Failure {
     /// A failure that is fully said by its message.
     pub fn new(code: ExitCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: None, sqlstate: None, rows: Vec::new(), refusal: None }
+        Self {
+            code,
+            message: message.into(),
+            hint: None,
+            sqlstate: None,
+            rows: Box::default(),
+            missing_rights: Box::default(),
+            refusal: None,
+        }
     }
 
     /// The command line or the configuration is wrong.
@@ -50,6 +61,11 @@ impl Failure {
     /// A migration file is not what it should be.
     pub fn file(message: impl Into<String>) -> Self {
         Self::new(ExitCode::File, message)
+    }
+
+    /// The role lacks a right. PostgreSQL's own code for it goes along, whether it was asked or not.
+    fn lacking(message: String) -> Self {
+        Self { sqlstate: Some("42501".to_owned()), ..Self::new(ExitCode::Privilege, message) }
     }
 
     /// Nobody foresaw this.
@@ -65,6 +81,8 @@ impl Failure {
     }
 }
 
+const THEN_AGAIN: &str = "Then run the same command again.";
+
 const GOES_ON: &str = "What was finished stays finished; the same command goes on from there. `concertina status` shows how far it is.";
 
 impl From<Error> for Failure {
@@ -79,14 +97,24 @@ impl From<Error> for Failure {
                 sqlstate: Some(sqlstate),
                 ..Self::new(ExitCode::StepFailed, message).hint(GOES_ON)
             },
-            Error::Privilege { .. } => Self::new(ExitCode::Privilege, message).hint("Then run the same command again."),
+            Error::Privilege { what, grant } => {
+                // Only the first line is a statement; another may follow in words.
+                let grant = grant.lines().next().unwrap_or_default().to_owned();
+                let missing_rights = Box::new([Missing { what, grant }]);
+                Self { missing_rights, ..Self::lacking(message).hint(THEN_AGAIN) }
+            }
+            Error::Rights { missing, migration } => Self {
+                missing_rights: missing.into(),
+                ..Self::lacking(message)
+                    .hint(format!("Nothing more of {migration} was run. {THEN_AGAIN}"))
+            },
             Error::Refused { migration, diagnostics, text } => Self {
                 refusal: Some(Box::new(Refusal { origin: migration.clone(), migration, text, diagnostics })),
                 ..Self::new(ExitCode::Refused, message).hint("Nothing of this migration was run.")
             },
             Error::File { .. } => Self::new(ExitCode::File, message),
             Error::Violated { violation, rows, hint } => {
-                Self { rows, ..Self::new(ExitCode::Violated, violation).hint(hint) }
+                Self { rows: rows.into(), ..Self::new(ExitCode::Violated, violation).hint(hint) }
             }
             Error::Step { sqlstate, hint, .. } => Self {
                 sqlstate: (sqlstate != "-----").then_some(sqlstate),
@@ -141,6 +169,7 @@ mod tests {
         let check = |error: Error, code: ExitCode| assert_eq!(Failure::from(error).code, code);
         check(Error::Connection { message: text() }, ExitCode::Connection);
         check(Error::Privilege { what: text(), grant: text() }, ExitCode::Privilege);
+        check(Error::Rights { migration: text(), missing: Vec::new() }, ExitCode::Privilege);
         check(Error::Refused { migration: text(), diagnostics: Vec::new(), text: text() }, ExitCode::Refused);
         check(Error::File { message: text() }, ExitCode::File);
         check(Error::GaveWay { message: text() }, ExitCode::GaveWay);

@@ -24,6 +24,7 @@ pub(crate) mod schedule;
 pub mod diagnostic;
 pub mod explain;
 pub mod policy;
+pub mod rights;
 
 mod pipeline;
 

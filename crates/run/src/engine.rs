@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use concertina_plan::catalog::Catalog;
 use concertina_plan::effect::Effect;
-use concertina_plan::plan::{Plan, Undo};
+use concertina_plan::plan::{Phase, Plan, Undo};
 use concertina_plan::policy::Policy;
+use concertina_plan::rights::Missing;
 use concertina_plan::{Source, effect};
 
 use crate::archive::ArchivedObject;
@@ -21,7 +22,7 @@ use crate::ledger::{self, Direction, MigrationRow, StepRow};
 use crate::report::RunReport;
 use crate::settings::Settings;
 use crate::state::{HistoryEntry, MigrationFile, MigrationState, MigrationStatus, StepState};
-use crate::{archive, files, forward, introspect, report, simple, status, undo};
+use crate::{archive, files, forward, introspect, report, rights, simple, status, undo};
 
 /// Asks a run to stop at the next safe point. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -78,9 +79,9 @@ impl Engine {
         observer: Arc<dyn Observer>,
         stop: Stop,
     ) -> Result<Self, Error> {
+        target.refuse_pooler().await?;
         let session = target.connect("check", &settings).await?;
-        target.refuse_pooler(&session, &settings).await?;
-        for note in &session.notes {
+        for note in session.notes.iter().chain(&session.schemas_left_out().await?) {
             observer.event(&Event::Note(note.clone()));
         }
         Ok(Self { target, settings, policy, observer, stop })
@@ -139,12 +140,25 @@ impl Engine {
         files::in_order(files, &rows, self.settings.allow_out_of_order).map(|_| ())
     }
 
+    /// What the role lacks for each of these plans: empty where it may run. Read-only, works without a ledger.
+    ///
+    /// # Errors
+    /// [`Error::Sql`], [`Error::Connection`].
+    pub async fn missing_rights(&self, plans: &[&Plan]) -> Result<Vec<Vec<Missing>>, Error> {
+        let session = self.open().await?;
+        let mut all = Vec::new();
+        for plan in plans {
+            all.push(rights::missing(&session, &self.settings, plan, Phase::Expand).await?);
+        }
+        Ok(all)
+    }
+
     /// Expand, backfill and validate: all unapplied files in order up to the first refusal, or only `only`.
     ///
     /// # Errors
     /// The first one met; what was done before stays done, and the same command goes on from there.
     pub async fn expand(&self, files: &[MigrationFile], only: Option<&str>) -> Result<Outcome, Error> {
-        let mut run = self.runner().await?;
+        let mut run = self.runner_for(files, only).await?;
         let result = forward::expand(self, &mut run, files, only).await;
         run.close().await;
         result
@@ -171,7 +185,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::expand`].
     pub async fn apply(&self, files: &[MigrationFile], confirm: Confirm) -> Result<Outcome, Error> {
-        let mut run = self.runner().await?;
+        let mut run = self.runner_for(files, None).await?;
         let result = forward::apply(self, &mut run, files, confirm).await;
         run.close().await;
         result
@@ -276,6 +290,20 @@ impl Engine {
         concertina_plan::plan(source, &logical, &physical, &self.policy).map_err(|diagnostics| {
             Error::Refused { migration: file.name.clone(), diagnostics, text: file.text.clone() }
         })
+    }
+
+    /// The same; where not even the ledger may be made, it is said together with what the first migration needs.
+    async fn runner_for(&self, files: &[MigrationFile], only: Option<&str>) -> Result<Run, Error> {
+        match self.runner().await {
+            Err(error @ Error::Privilege { .. }) => {
+                let first = files.iter().find(|file| only.is_none_or(|only| only == file.name));
+                let Some(file) = first else { return Err(error) };
+                let Ok(plan) = self.plan(file).await else { return Err(error) };
+                rights::require(&self.open().await?, &self.settings, &plan, Phase::Expand).await?;
+                Err(error)
+            }
+            result => result,
+        }
     }
 
     /// Makes sure of the ledger, takes the lease, and ends what an earlier runner left running.

@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::fmt::Write as _;
 
 use concertina_plan::diagnostic::Diagnostic;
+use concertina_plan::rights::Missing;
 use tokio_postgres::error::SqlState;
 
 /// What went wrong.
@@ -27,12 +28,20 @@ pub enum Error {
         message: String,
     },
     /// A right is missing.
-    #[error("{what}\n  run as an administrator: {grant}")]
+    #[error("{what} (42501)\n  run as an administrator: {grant}")]
     Privilege {
         /// What cannot be done.
         what: String,
         /// The exact GRANT.
         grant: String,
+    },
+    /// Rights are missing for a migration; nothing of it was run, or nothing more.
+    #[error("the role lacks what {migration} needs (42501); run as an administrator:{}", listed(.missing))]
+    Rights {
+        /// Migration.
+        migration: String,
+        /// All of them.
+        missing: Vec<Missing>,
     },
     /// The migration cannot be planned.
     #[error("{} cannot be planned: {} statement(s) refused", .migration, .diagnostics.len())]
@@ -152,6 +161,10 @@ pub enum Error {
     },
 }
 
+fn listed(missing: &[Missing]) -> String {
+    missing.iter().map(|missing| format!("\n  {missing}")).collect()
+}
+
 /// Why the server or the wire said no, as far as that decides what to do next.
 /// Source: doc/src/sgml/errcodes (Appendix A, "PostgreSQL Error Codes").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -223,7 +236,7 @@ impl Error {
             Self::Sql { sqlstate, .. } | Self::Step { sqlstate, .. } | Self::Load { sqlstate, .. } => {
                 Some(sqlstate)
             }
-            Self::Privilege { .. } => Some(SqlState::INSUFFICIENT_PRIVILEGE.code()),
+            Self::Privilege { .. } | Self::Rights { .. } => Some(SqlState::INSUFFICIENT_PRIVILEGE.code()),
             _ => None,
         }
     }

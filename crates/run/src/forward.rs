@@ -11,7 +11,7 @@ use crate::event::Event;
 use crate::executor::{self, Job, Run};
 use crate::ledger::{self, MigrationRow, NewMigration, StepKey, StepRow};
 use crate::state::{MigrationFile, MigrationState, StepState};
-use crate::{failpoint, files};
+use crate::{failpoint, files, rights};
 
 pub(crate) async fn expand(
     engine: &Engine,
@@ -112,6 +112,7 @@ async fn expand_one(
     }
     let (id, plan) = match row {
         Some(MigrationRow { id, plan: Some(plan), state: MigrationState::Expanding, .. }) => {
+            rights::require(&run.work, &run.settings, plan, Phase::Expand).await?;
             (*id, plan.clone())
         }
         Some(MigrationRow { simple: true, state: MigrationState::Expanding, .. }) => {
@@ -123,6 +124,7 @@ async fn expand_one(
             let Some(file) = given.iter().find(|file| file.name == name) else { return Ok(()) };
             let plan = engine.compile(&run.work, &rows, file).await?;
             refuse_overlap(&plan, &rows, file)?;
+            rights::require(&run.work, &run.settings, &plan, Phase::Expand).await?;
             let who = run.work.who.clone();
             let id = run
                 .in_ledger(async {
@@ -185,6 +187,7 @@ async fn contract_one(
             return Err(Error::NotConfirmed { migration: name, what: destroys.join("; ") });
         }
     }
+    rights::require(&run.work, &run.settings, plan, Phase::Switch).await?;
     if row.state == MigrationState::Expanded {
         let who = run.work.who.clone();
         let state = MigrationState::Contracting;

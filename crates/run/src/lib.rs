@@ -23,6 +23,7 @@ pub mod lease;
 pub mod ledger;
 pub mod probe;
 pub mod report;
+pub mod rights;
 
 mod alone;
 mod backfill;

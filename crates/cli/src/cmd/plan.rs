@@ -14,7 +14,7 @@ use crate::failure::{Failure, Refusal};
 use crate::folder::{self, Folder};
 use crate::render;
 use crate::session::Session;
-use crate::wire::{PlanDocument, PlannedMigration, RefusedMigration};
+use crate::wire::{MissingRight, PlanDocument, PlannedMigration, RefusedMigration};
 
 /// Explains what would run on the live database: every step with its locks, its reason and its undo. Changes nothing.
 ///
@@ -46,7 +46,9 @@ impl Plan {
         let planned = if let Some(path) = outside {
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let file = MigrationFile { name, text: folder::read_text(path)? };
-            let mut planned = in_order(session, &session.engine().await?, &[&file], &[]).await?;
+            let engine = session.engine().await?;
+            let mut planned = in_order(session, &engine, &[&file], &[]).await?;
+            add_missing_rights(&engine, &mut planned).await?;
             if let Some(refusal) = &mut planned.refusal {
                 refusal.origin = path.display().to_string();
             }
@@ -56,7 +58,9 @@ impl Plan {
             let wanted = self.migration.as_deref().map(|wanted| folder.find(wanted)).transpose()?;
             let engine = session.engine().await?;
             let statuses = engine.status(&folder.files).await?;
-            of_folder(session, &engine, &folder, wanted, &statuses).await?
+            let mut planned = of_folder(session, &engine, &folder, wanted, &statuses).await?;
+            add_missing_rights(&engine, &mut planned).await?;
+            planned
         };
         Ok(print(session, planned))
     }
@@ -159,6 +163,18 @@ async fn in_order(
         planned.plans.push((plan, outside));
     }
     Ok(planned)
+}
+
+/// Says beforehand what `expand` and `contract` would stop for.
+async fn add_missing_rights(engine: &Engine, planned: &mut Planned) -> Result<(), Failure> {
+    let pending = |planned: &&mut (OnlinePlan, PlannedMigration)| !planned.1.stored;
+    let plans: Vec<&OnlinePlan> =
+        planned.plans.iter().filter(|(_, outside)| !outside.stored).map(|(plan, _)| plan).collect();
+    let missing = engine.missing_rights(&plans).await?;
+    for ((_, outside), missing) in planned.plans.iter_mut().filter(pending).zip(missing) {
+        outside.missing_rights = missing.iter().map(MissingRight::from).collect();
+    }
+    Ok(())
 }
 
 fn in_flight(status: &MigrationStatus) -> Option<(String, Vec<Claim>)> {

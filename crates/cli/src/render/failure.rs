@@ -134,7 +134,7 @@ mod tests {
     fn an_error_says_what_and_what_next() {
         let failure = Failure {
             sqlstate: Some("55P03".into()),
-            rows: vec!["id 7".into()],
+            rows: Box::new(["id 7".into()]),
             ..Failure::new(ExitCode::Violated, "rows of app.users where email is null").hint("Correct them.")
         };
         let text = anstream::adapter::strip_str(&text(&failure)).to_string();

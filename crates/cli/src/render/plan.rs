@@ -28,6 +28,12 @@ fn text(plan: &Plan, outside: &PlannedMigration) -> String {
                     outside.runs_after.join(", ")
                 ));
             }
+            if !outside.missing_rights.is_empty() {
+                out.push_str(&format!("{BAD}Rights are missing; run as an administrator:{BAD:#}\n"));
+                for missing in &outside.missing_rights {
+                    out.push_str(&format!("  {}\n    {};\n", missing.what, missing.grant));
+                }
+            }
         }
     }
     out

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Document, RefusedMigration};
+use super::{Document, MissingRight, RefusedMigration};
 use crate::failure::Failure;
 
 /// Why a command failed.
@@ -21,6 +21,8 @@ pub struct ErrorDocument {
     pub sqlstate: Option<String>,
     /// A few of the rows that violate a constraint.
     pub rows: Vec<String>,
+    /// Rights that the role lacks, all that are known.
+    pub missing_rights: Vec<MissingRight>,
     /// Statements that cannot be planned.
     pub refused: Option<RefusedMigration>,
 }
@@ -37,7 +39,8 @@ impl From<&Failure> for ErrorDocument {
             message: failure.message.clone(),
             hint: failure.hint.clone(),
             sqlstate: failure.sqlstate.clone(),
-            rows: failure.rows.clone(),
+            rows: failure.rows.to_vec(),
+            missing_rights: failure.missing_rights.iter().map(MissingRight::from).collect(),
             refused: failure.refusal.as_deref().map(RefusedMigration::from),
         }
     }

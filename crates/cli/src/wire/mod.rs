@@ -25,7 +25,7 @@ pub use demo::{DemoDocument, Felt, Run, Span};
 pub use error::ErrorDocument;
 pub use history::{Event, HistoryDocument};
 pub use outcome::{CreatedDocument, InitDocument, OutcomeDocument};
-pub use plan::{Action, Lock, PlanDocument, PlannedMigration, RefusedMigration};
+pub use plan::{Action, Lock, MissingRight, PlanDocument, PlannedMigration, RefusedMigration};
 pub use report::{Direction, ReportDocument, ReportEvent, ReportSpan, ReportStep, Spent};
 pub use status::{State, StatusDocument, StepState};
 

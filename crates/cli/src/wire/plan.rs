@@ -3,6 +3,7 @@
 use concertina_plan::plan::{
     self as internal, Action as InternalAction, Plan, Undo as InternalUndo, Walk, WorkKind, Write,
 };
+use concertina_plan::rights::Missing;
 use concertina_plan::sql::ident::Ident;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -40,12 +41,29 @@ pub struct PlannedMigration {
     pub search_path: Vec<String>,
     /// Earlier pending migrations that must be contracted before this one may expand.
     pub runs_after: Vec<String>,
+    /// Rights that the role lacks for it. `expand` and `contract` do not begin while there are any.
+    pub missing_rights: Vec<MissingRight>,
     /// The file's statements.
     pub statements: Vec<Statement>,
     /// Steps in the order in which they run.
     pub steps: Vec<Step>,
     /// What clients will feel, and what a reviewer should know.
     pub notices: Vec<Notice>,
+}
+
+/// A right that the role lacks.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct MissingRight {
+    /// What cannot be done without it.
+    pub what: String,
+    /// The statement that gives it, to be run by an administrator or the owner. Names are quoted.
+    pub grant: String,
+}
+
+impl From<&Missing> for MissingRight {
+    fn from(missing: &Missing) -> Self {
+        Self { what: missing.what.clone(), grant: missing.grant.clone() }
+    }
 }
 
 /// A statement, and what it would do if it ran as written.
@@ -240,6 +258,7 @@ impl PlannedMigration {
             server_version: plan.server_version.to_string(),
             search_path: plan.search_path.iter().map(|schema| schema.as_str().to_owned()).collect(),
             runs_after,
+            missing_rights: Vec::new(),
             statements: plan.statements.iter().map(Statement::from).collect(),
             steps: plan.steps.iter().enumerate().map(|(at, step)| Step::new(at + 1, step)).collect(),
             notices: plan

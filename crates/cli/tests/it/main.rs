@@ -11,8 +11,11 @@ mod docs;
 mod interrupted;
 mod live;
 mod offline;
+mod owner;
 mod readme;
+mod rights;
 mod schemas;
+mod secrets;
 
 /// A path from the repository's root.
 fn root(path: &str) -> std::path::PathBuf {

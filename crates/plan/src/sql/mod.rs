@@ -23,7 +23,7 @@ pub(crate) mod names;
 mod nulls;
 mod parse;
 mod parser_ffi;
-mod similar;
+pub mod similar;
 mod tokens;
 mod types;
 

@@ -6,7 +6,7 @@ pub(crate) fn did_you_mean(word: &str, candidates: impl IntoIterator<Item = Stri
 }
 
 /// The candidate within a third of the word's length of edits, and the nearest.
-pub(crate) fn nearest(word: &str, candidates: impl IntoIterator<Item = String>) -> Option<String> {
+pub fn nearest(word: &str, candidates: impl IntoIterator<Item = String>) -> Option<String> {
     let limit = (word.chars().count() / 3).max(1);
     candidates
         .into_iter()

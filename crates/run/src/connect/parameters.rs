@@ -3,6 +3,8 @@
 //! What we cannot do is refused by name, with the reason: an option that protects somebody must not vanish in silence.
 //! Source: `PQconninfoOptions` and `EnvironmentOptions` in src/interfaces/libpq/fe-connect.c, through version 18.
 
+use concertina_plan::sql::similar::nearest;
+
 use super::params::Params;
 
 /// A parameter of libpq.
@@ -128,9 +130,43 @@ pub(super) const ALL: &[Parameter] = &[
 pub(super) const SETTINGS: &[(&str, &str)] =
     &[("PGDATESTYLE", "datestyle"), ("PGTZ", "timezone"), ("PGGEQO", "geqo")];
 
+/// What other drivers put into the same URLs.
+const OTHERS: [&str; 9] = [
+    "connection_limit",
+    "pgbouncer",
+    "pool_timeout",
+    "prepare_threshold",
+    "prepared_statements",
+    "socket_timeout",
+    "sslaccept",
+    "statement_cache_size",
+    "timeout",
+];
+
 /// Whether libpq knows it.
 pub(super) fn is_known(name: &str) -> bool {
     ALL.iter().any(|parameter| parameter.name == name)
+}
+
+/// What to say of a name that libpq does not know. A password that was not escaped can end up as one, so that only what we know
+/// ourselves is ever repeated.
+pub(super) fn unknown(name: &str) -> String {
+    if matches!(name, "schema" | "currentSchema" | "search_path") {
+        return format!(
+            "\"{name}\" is not a connection parameter of PostgreSQL; set database.search_path in concertina.toml, or options=-csearch_path=…"
+        );
+    }
+    if let Some(other) = OTHERS.into_iter().find(|other| *other == name) {
+        return format!(
+            "\"{other}\" is not a connection parameter of PostgreSQL but of some driver: leave it out"
+        );
+    }
+    match nearest(name, ALL.iter().map(|parameter| parameter.name.to_owned())) {
+        Some(known) => format!("a parameter is not one of PostgreSQL's; did you mean {known}?"),
+        None => "a parameter is not one of PostgreSQL's (its name is not repeated: it may be part of a password that was not \
+                 escaped)"
+            .to_owned(),
+    }
 }
 
 /// Refuses what we do not take, by name and with the reason; notes what has no effect. Never repeats a value.
@@ -154,4 +190,19 @@ pub(super) fn check(params: &Params) -> Result<Vec<String>, String> {
         }
     }
     Ok(notes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_parameter_and_variable_is_documented() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
+        let page = std::fs::read_to_string(page).expect("the page is there");
+        let named = ALL.iter().flat_map(|parameter| [Some(parameter.name), parameter.variable]).flatten();
+        for name in named.chain(SETTINGS.iter().map(|(variable, _)| *variable)) {
+            assert!(page.contains(&format!("`{name}`")), "{name} is not in docs/configuration.md");
+        }
+    }
 }

@@ -25,7 +25,7 @@ pub(super) fn parse(text: &str) -> Result<Params, String> {
         None => keywords(text)?,
     };
     if let Some(unknown) = params.keys().find(|key| !parameters::is_known(key)) {
-        return Err(format!("\"{unknown}\" is not a connection parameter of PostgreSQL"));
+        return Err(parameters::unknown(unknown));
     }
     Ok(params)
 }
@@ -60,6 +60,13 @@ fn url(rest: &str) -> Result<Params, String> {
     let mut params = Params::new();
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, dbname) = rest.split_once('/').unwrap_or((rest, ""));
+    // Otherwise the end of such a password would become a database's name, and that is shown.
+    if dbname.contains('@') {
+        return Err(
+            "the URL has an \"@\" behind its first \"/\": write a \"/\" in user name or password as %2F"
+                .to_owned(),
+        );
+    }
     // A password may contain "@" by mistake; the last one ends it, as browsers have it.
     let (account, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
     let (user, password) = account.split_once(':').unwrap_or((account, ""));
@@ -203,7 +210,17 @@ mod tests {
             let error = parse(text).expect_err(text);
             assert!(!error.contains("secret"), "{error}");
         }
-        assert!(parse("postgresql://h/x?schema=app").is_err_and(|e| e.contains("\"schema\"")));
+        for (text, said) in [
+            ("postgresql://h/x?schema=app", "database.search_path"),
+            ("postgresql://h/x?pgbouncer=true", "leave it out"),
+            ("postgresql://h/x?sslmod=require", "did you mean sslmode?"),
+            ("postgresql://me:12/secret@h/x", "%2F"),
+            ("postgresql://me:a?secret=b@h/x", "not repeated"),
+            ("password=my secret=x", "not repeated"),
+        ] {
+            let error = parse(text).expect_err(text);
+            assert!(error.contains(said) && !error.contains("secret"), "{text}: {error}");
+        }
     }
 
     #[test]

@@ -58,6 +58,13 @@ impl Target {
     /// # Errors
     /// As [`Target::connect`].
     pub async fn connect_control(&self, purpose: &str, settings: &Settings) -> Result<Session, Error> {
+        let session = self.greeted(purpose).await?;
+        session.set(settings).await?;
+        Ok(session)
+    }
+
+    /// A session that has been asked who it is, and told nothing.
+    async fn greeted(&self, purpose: &str) -> Result<Session, Error> {
         let Opened { client, connection, canceller } = self.open(purpose).await?;
         let mut session = Session {
             client,
@@ -70,20 +77,23 @@ impl Target {
             connection,
         };
         session.greet().await?;
-        session.set(settings).await?;
         Ok(session)
     }
 
     /// Finds a pooler in transaction or statement mode: there a second client in a transaction gets the server session that the first
-    /// one, still connected, was just served by. Opens one more connection.
+    /// one, still connected, was just served by. Opens two connections, and sets nothing in them: what is set in a pooled session
+    /// stays there for the application.
     ///
     /// # Errors
     /// [`Error::Unsupported`] with the way out.
-    pub async fn refuse_pooler(&self, session: &Session, settings: &Settings) -> Result<(), Error> {
-        let other = self.connect_control("check", settings).await?;
+    pub async fn refuse_pooler(&self) -> Result<(), Error> {
+        let (session, other) = (self.greeted("check").await?, self.greeted("check").await?);
         let mut ours = session.backend_pid().await?;
-        let begin = other.client.batch_execute("BEGIN").await;
-        begin.doing("check for a transaction pooler")?;
+        match other.client.batch_execute("BEGIN").await {
+            // PgBouncer in statement mode takes no transactions at all.
+            Err(error) if error.code().is_some_and(|code| code.code() == "08P01") => return Err(pooled()),
+            result => result.doing("check for a transaction pooler")?,
+        }
         let theirs = other.backend_pid().await?;
         // While the other one is inside its transaction a pooler of one server session would keep us waiting; but then
         // that session is the same already.
@@ -201,6 +211,20 @@ impl Session {
         }
     }
 
+    /// PostgreSQL leaves schemas out of the search path where the role may not use them, without a word. Their tables then seem not to
+    /// exist.
+    ///
+    /// # Errors
+    /// [`Error::Connection`].
+    pub async fn schemas_left_out(&self) -> Result<Vec<String>, Error> {
+        let row = self.row(LEFT_OUT).await?;
+        let text = row.into_iter().next().flatten().unwrap_or_default();
+        let grants = text.lines().map(|grant| {
+            format!("a schema of the search_path is left out, since the role may not use it; run as an administrator: {grant}")
+        });
+        Ok(grants.collect())
+    }
+
     /// A pooler that gives us another server session for each statement shows itself here when it is busy; see
     /// [`Target::refuse_pooler`] for when it is not.
     async fn same_backend(&self) -> Result<(), Error> {
@@ -241,6 +265,16 @@ SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.current_sett
        (SELECT pg_catalog.to_char(backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')
         FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()),
        session_user";
+
+const LEFT_OUT: &str = r#"
+SELECT pg_catalog.string_agg(pg_catalog.format('GRANT USAGE ON SCHEMA %I TO %I', n.nspname, current_user), E'\n')
+FROM pg_catalog.unnest(pg_catalog.string_to_array(pg_catalog.current_setting('search_path'), ',')) AS entry
+JOIN pg_catalog.pg_namespace AS n ON n.nspname = CASE
+    WHEN btrim(entry) = '"$user"' THEN current_user::text
+    WHEN btrim(entry) LIKE '"%' THEN pg_catalog.replace(pg_catalog.btrim(btrim(entry), '"'), '""', '"')
+    ELSE pg_catalog.lower(btrim(entry))
+END
+WHERE NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE')"#;
 
 fn pooled() -> Error {
     Error::Unsupported {
