@@ -104,9 +104,7 @@ pub enum Command {
     Check(cmd::check::Check),
     Uninstall(cmd::uninstall::Uninstall),
     Demo(cmd::demo::Demo),
-    #[command(hide = true)]
     Completions(cmd::completions::Completions),
-    #[command(hide = true)]
     Man(cmd::completions::Man),
 }
 

@@ -72,10 +72,12 @@ fn mistakes_in_the_folder_end_with_9() {
 }
 
 #[test]
-fn completions_and_manual_for_packagers() {
+fn completions_and_manual_pages() {
     let project = Project::new();
     assert!(project.expect(0, &["completions", "bash"]).stdout.contains("_concertina"));
     assert!(project.expect(0, &["man"]).stdout.contains(".TH concertina"));
+    assert!(project.expect(0, &["man", "archive", "purge"]).stdout.contains("older"));
+    assert!(project.expect(2, &["man", "nothing"]).stderr.contains("no command nothing"));
 }
 
 #[test]
