@@ -476,6 +476,13 @@ impl Catalog {
         self.relations.contains_key(name) || self.sequences.contains_key(name) || self.index(name).is_some()
     }
 
+    /// Sequences that columns of this table own.
+    pub fn sequences_of(&self, table: &Name) -> impl Iterator<Item = &Sequence> {
+        let owns =
+            move |sequence: &&Sequence| sequence.owned_by.as_ref().is_some_and(|(owner, _)| owner == table);
+        self.sequences.values().filter(owns)
+    }
+
     /// Who needs this object and is still there.
     pub fn users(&self, object: &Object) -> impl Iterator<Item = &Use> {
         self.uses.iter().filter(move |used| used.of == *object && self.is_there(&used.by))

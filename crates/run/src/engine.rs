@@ -59,6 +59,8 @@ pub struct Confirm {
 }
 
 /// A connection's worth of Concertina.
+///
+/// What a command does is boxed: its future is large, and callers nest it in their own.
 pub struct Engine {
     pub(crate) target: Target,
     pub(crate) settings: Settings,
@@ -159,7 +161,7 @@ impl Engine {
     /// The first one met; what was done before stays done, and the same command goes on from there.
     pub async fn expand(&self, files: &[MigrationFile], only: Option<&str>) -> Result<Outcome, Error> {
         let mut run = self.runner_for(files, only).await?;
-        let result = forward::expand(self, &mut run, files, only).await;
+        let result = Box::pin(forward::expand(self, &mut run, files, only)).await;
         run.close().await;
         result
     }
@@ -175,7 +177,7 @@ impl Engine {
         confirm: Confirm,
     ) -> Result<Outcome, Error> {
         let mut run = self.runner().await?;
-        let result = forward::contract(&mut run, files, only, confirm).await;
+        let result = Box::pin(forward::contract(&mut run, files, only, confirm)).await;
         run.close().await;
         result
     }
@@ -186,7 +188,7 @@ impl Engine {
     /// As [`Engine::expand`].
     pub async fn apply(&self, files: &[MigrationFile], confirm: Confirm) -> Result<Outcome, Error> {
         let mut run = self.runner_for(files, None).await?;
-        let result = forward::apply(self, &mut run, files, confirm).await;
+        let result = Box::pin(forward::apply(self, &mut run, files, confirm)).await;
         run.close().await;
         result
     }
@@ -197,7 +199,7 @@ impl Engine {
     /// As [`Engine::expand`].
     pub async fn apply_simple(&self, files: &[MigrationFile]) -> Result<Outcome, Error> {
         let mut run = self.runner().await?;
-        let result = simple::apply(self, &mut run, files).await;
+        let result = Box::pin(simple::apply(self, &mut run, files)).await;
         run.close().await;
         result
     }
@@ -208,7 +210,7 @@ impl Engine {
     /// [`Error::CannotUndo`] before anything is touched, and as [`Engine::expand`].
     pub async fn undo(&self, only: Option<&str>) -> Result<Outcome, Error> {
         let mut run = self.runner().await?;
-        let result = undo::undo(&mut run, only).await;
+        let result = Box::pin(undo::undo(&mut run, only)).await;
         run.close().await;
         result
     }

@@ -115,10 +115,7 @@ impl DropTable {
             for index in &relation.indexes {
                 moved.along(ctx, Noun::Index, &relation.name.sibling(index.name.clone()));
             }
-            let owned = ctx.logical.sequences.values().filter(|sequence| {
-                sequence.owned_by.as_ref().is_some_and(|(owner, _)| *owner == relation.name)
-            });
-            for sequence in owned {
+            for sequence in ctx.logical.sequences_of(&relation.name) {
                 moved.along(ctx, Noun::Sequence, &sequence.name);
             }
         }
@@ -201,10 +198,7 @@ impl DropTable {
                     ConstraintKind::ForeignKey { table, .. } if *table != self.table)
             });
             effects.push(Effect::Relation(Box::new(back)));
-            let owned = ctx.logical.sequences.values().filter(|sequence| {
-                sequence.owned_by.as_ref().is_some_and(|(owner, _)| *owner == relation.name)
-            });
-            effects.extend(owned.cloned().map(Effect::Sequence));
+            effects.extend(ctx.logical.sequences_of(&relation.name).cloned().map(Effect::Sequence));
         }
         effects
     }
@@ -235,14 +229,11 @@ impl DropTable {
                     found.push(format!("foreign key {} of {}", key.name, child.name));
                 }
             }
-            for sequence in ctx.logical.sequences.values() {
-                if sequence.owned_by.as_ref().is_some_and(|(owner, _)| *owner == relation.name) {
-                    let object = Object::Sequence(sequence.name.clone());
-                    let users = ctx.logical.users(&object);
-                    let others =
-                        users.filter(|used| !matches!(&used.by, User::Default(table, _) if own(table)));
-                    found.extend(others.map(|used| used.description.clone()));
-                }
+            for sequence in ctx.logical.sequences_of(&relation.name) {
+                let object = Object::Sequence(sequence.name.clone());
+                let users = ctx.logical.users(&object);
+                let others = users.filter(|used| !matches!(&used.by, User::Default(table, _) if own(table)));
+                found.extend(others.map(|used| used.description.clone()));
             }
         }
         found.sort();
@@ -273,17 +264,11 @@ impl DropTable {
 
     fn own_locks(&self, ctx: &Ctx) -> Vec<LockClaim> {
         let mode = LockMode::AccessExclusive;
-        let mut locks = tree::locks(ctx.logical, &self.table, mode);
-        let owned = ctx.logical.sequences.values().filter(|sequence| {
-            sequence
-                .owned_by
-                .as_ref()
-                .is_some_and(|(owner, _)| locks.iter().any(|lock| lock.relation == *owner))
-        });
-        let sequences: Vec<LockClaim> =
-            owned.map(|sequence| LockClaim { relation: sequence.name.clone(), mode }).collect();
-        locks.extend(sequences);
-        locks
+        let tree = ctx.logical.tree(&self.table);
+        let sequences = tree.iter().flat_map(|relation| ctx.logical.sequences_of(&relation.name));
+        let names =
+            tree.iter().map(|relation| &relation.name).chain(sequences.map(|sequence| &sequence.name));
+        names.map(|name| LockClaim { relation: name.clone(), mode }).collect()
     }
 
     fn what(&self) -> String {

@@ -60,7 +60,9 @@ impl Canceller {
             let line = Guarded::new(wire, None, Await::Nothing);
             self.token.cancel_query_raw(line, self.tls.connect(&self.host, None)).await.doing(doing)
         };
-        within(self.limit, sent).await.unwrap_or_else(|| Err(failed(io::ErrorKind::TimedOut.into())))
+        Box::pin(within(self.limit, sent))
+            .await
+            .unwrap_or_else(|| Err(failed(io::ErrorKind::TimedOut.into())))
     }
 }
 

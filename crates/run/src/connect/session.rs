@@ -65,7 +65,8 @@ impl Target {
 
     /// A session that has been asked who it is, and told nothing.
     async fn greeted(&self, purpose: &str) -> Result<Session, Error> {
-        let Opened { client, connection, canceller } = self.open(purpose).await?;
+        // Boxed: it holds the state of TLS handshakes, and every command's future would hold that several times over.
+        let Opened { client, connection, canceller } = Box::pin(self.open(purpose)).await?;
         let mut session = Session {
             client,
             pid: 0,

@@ -86,9 +86,7 @@ pub(crate) fn lower(
                     ..Run::default()
                 };
                 change.locks = own.with_indexes(lower.catalog).locks;
-                let owned = lower.catalog.sequences.values().filter(|sequence| {
-                    sequence.owned_by.as_ref().is_some_and(|(owner, _)| *owner == table.name)
-                });
+                let owned = lower.catalog.sequences_of(&table.name);
                 change.locks.extend(owned.map(|sequence| LockClaim {
                     relation: sequence.name.clone(),
                     mode: LockMode::AccessExclusive,
