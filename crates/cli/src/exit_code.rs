@@ -62,6 +62,8 @@ exit_codes! {
     StepFailed = 15, "step-failed";
     /// A migration in flight is in the way; finish it or take it back first. Nothing was changed.
     InFlight = 16, "in-flight";
+    /// Something that was made meanwhile stands in the way of contract or undo; it was named. Nothing was changed.
+    Blocked = 17, "blocked";
 }
 
 impl From<ExitCode> for std::process::ExitCode {

@@ -139,6 +139,7 @@ impl From<Error> for Failure {
                 "Nothing was done. `check` fills the database that it is given: make an empty one for it (createdb), and drop it afterwards.",
             ),
             Error::InFlight { .. } => Self::new(ExitCode::InFlight, message),
+            Error::Blocked { hint, .. } => Self::new(ExitCode::Blocked, message).hint(hint),
             Error::Archives { .. } => Self::new(ExitCode::NotConfirmed, message).hint(
                 "They hold the only copy of it. Run it on a terminal to be asked, or with --yes. Nothing was removed.",
             ),
@@ -179,6 +180,8 @@ mod tests {
         check(Error::NotConfirmed { migration: text(), what: text() }, ExitCode::NotConfirmed);
         check(Error::NotEmpty { database: text(), found: Vec::new() }, ExitCode::Usage);
         check(Error::InFlight { message: text() }, ExitCode::InFlight);
+        let (migration, what, hint) = (text(), text(), text());
+        check(Error::Blocked { migration, command: "undo", what, hint }, ExitCode::Blocked);
         check(Error::Archives { archives: Vec::new() }, ExitCode::NotConfirmed);
         check(Error::CannotUndo { migration: text(), why: text() }, ExitCode::CannotUndo);
         check(Error::Ledger { message: text() }, ExitCode::Ledger);

@@ -410,6 +410,9 @@ pub struct Function {
     pub arguments: String,
     /// `provolatile`.
     pub volatility: Volatility,
+    /// Names of relations that its body has as words, where the body is text; see [`crate::sql::mentions`].
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub mentions: BTreeSet<Ident>,
 }
 
 /// How an expression's result may vary. Ordered from best to worst.
@@ -422,6 +425,13 @@ pub enum Volatility {
     Stable,
     /// May differ on every call (`random()`, `nextval()`, `clock_timestamp()`).
     Volatile,
+}
+
+impl Function {
+    /// One whose body is not known.
+    pub fn new(name: Name, arguments: impl Into<String>, volatility: Volatility) -> Self {
+        Self { name, arguments: arguments.into(), volatility, mentions: BTreeSet::new() }
+    }
 }
 
 impl Catalog {

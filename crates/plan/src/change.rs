@@ -25,6 +25,7 @@ use crate::kind::drop_object::DropObject;
 use crate::kind::drop_table::DropTable;
 use crate::kind::drop_trigger::DropTrigger;
 use crate::kind::drop_view::DropView;
+use crate::kind::rename_table::RenameTable;
 use crate::kind::replace::Replace;
 use crate::kind::set_default::SetDefault;
 use crate::kind::set_not_null::SetNotNull;
@@ -99,6 +100,8 @@ pub enum Change {
     DropTrigger(DropTrigger),
     /// DROP FUNCTION, TYPE, SEQUENCE and their like, an object each
     DropObject(DropObject),
+    /// RENAME and SET SCHEMA of what is queried like a table
+    RenameTable(RenameTable),
     /// Whatever is online as it stands, or was allowed
     AsWritten(AsWritten),
 }
@@ -129,6 +132,7 @@ impl Change {
             Self::DropView(kind) => kind,
             Self::DropTrigger(kind) => kind,
             Self::DropObject(kind) => kind,
+            Self::RenameTable(kind) => kind,
             Self::AsWritten(kind) => kind,
         }
     }

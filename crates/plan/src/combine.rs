@@ -143,6 +143,8 @@ impl Between {
             Change::DropTable(drop) => self.own(same(&drop.table)),
             Change::DropTrigger(drop) => self.own(same(&drop.table)),
             Change::CreateTrigger(create) => self.own(same(&create.table)),
+            // What comes after it is about another name.
+            Change::RenameTable(_) => self.closed = true,
             Change::DropObject(_) => self.functions = true,
             Change::AsWritten(written) => match written.kind {
                 "comment" | "grant" | "create_schema" | "create_sequence" => {}

@@ -10,6 +10,8 @@ use crate::catalog::{
 use crate::plan::Claim;
 use crate::sql::ident::{Ident, Name};
 
+mod renamed;
+
 /// One change of the catalog. Objects are carried whole, so folding needs no server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -22,6 +24,13 @@ pub enum Effect {
     Relation(Box<Relation>),
     /// A relation goes, with its indexes, constraints, triggers and owned sequences.
     RelationGone(Name),
+    /// A relation gets another name or schema; what refers to it follows, as on the server, where it does by oid.
+    RelationRenamed {
+        /// Its name.
+        from: Name,
+        /// The new one.
+        to: Name,
+    },
     /// A column appears at the end of a table and, where it is partitioned, of all its partitions.
     Column {
         /// Table.
@@ -169,6 +178,7 @@ impl Effect {
                     relation.dependents.retain(|dependent| !dependent.is_view(name));
                 }
             }
+            Self::RelationRenamed { from, to } => renamed::relation(catalog, from, to),
             Self::Column { table, column } => {
                 for_tree(catalog, table, &mut |relation| relation.columns.push(column.clone()));
             }
@@ -285,27 +295,38 @@ impl Effect {
 }
 
 impl Effect {
-    /// What it claims against other migrations in flight. Indexes, triggers, sequences and functions claim nothing: their names
-    /// collide on the server if at all.
-    pub fn claim(&self) -> Option<Claim> {
-        let (relation, column) = match self {
-            Self::RelationGone(name) => (name, None),
-            Self::Relation(relation) => (&relation.name, None),
-            Self::Column { table, column } => (table, Some(&column.name)),
+    /// What it claims against other migrations in flight: what it changes, and the columns that it relies on. Triggers,
+    /// sequences and functions of their own claim nothing: their names collide on the server if at all.
+    pub fn claims(&self) -> Vec<Claim> {
+        let whole = |relation: &Name| Claim { relation: relation.clone(), column: None, write: true };
+        let columns = |table: &Name, columns: &mut dyn Iterator<Item = &Ident>, write: bool| -> Vec<Claim> {
+            let claim = |column: &Ident| Claim { relation: table.clone(), column: Some(column.clone()), write };
+            columns.map(claim).collect()
+        };
+        let referenced = |constraint: &Constraint| match &constraint.kind {
+            ConstraintKind::ForeignKey { table, columns: to } => columns(table, &mut to.iter(), false),
+            _ => Vec::new(),
+        };
+        match self {
+            Self::RelationGone(name) => vec![whole(name)],
+            Self::Relation(relation) => std::iter::once(whole(&relation.name))
+                .chain(relation.constraints.iter().flat_map(referenced))
+                .collect(),
+            Self::RelationRenamed { from, to } => vec![whole(from), whole(to)],
+            Self::Column { table, column } => columns(table, &mut std::iter::once(&column.name), true),
             Self::ColumnGone { table, column }
             | Self::Default { table, column, .. }
             | Self::NotNull { table, column, .. }
-            | Self::Identity { table, column, .. } => (table, Some(column)),
+            | Self::Identity { table, column, .. } => columns(table, &mut std::iter::once(column), true),
             Self::Constraint { table, constraint } => {
-                return constraint.columns.first().map(|column| Claim {
-                    relation: table.clone(),
-                    column: Some(column.clone()),
-                    write: false,
-                });
+                let own = columns(table, &mut constraint.columns.iter(), false);
+                own.into_iter().chain(referenced(constraint)).collect()
             }
-            _ => return None,
-        };
-        Some(Claim { relation: relation.clone(), column: column.cloned(), write: true })
+            Self::Index { table, index } => columns(table, &mut index.uses.iter(), false),
+            Self::Trigger { table, trigger } => columns(table, &mut trigger.update_of.iter(), false),
+            Self::Dependent { relation, dependent } => columns(relation, &mut dependent.column.iter(), false),
+            _ => Vec::new(),
+        }
     }
 }
 

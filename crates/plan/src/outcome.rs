@@ -70,7 +70,7 @@ fn turned_round(what: &str) -> Refusal {
 
 fn touches(step: &Step, name: &Name) -> bool {
     step.locks.iter().any(|lock| lock.relation == *name)
-        || step.provides.iter().filter_map(Effect::claim).any(|claim| claim.relation == *name)
+        || step.provides.iter().flat_map(Effect::claims).any(|claim| claim.relation == *name)
 }
 
 /// What a later statement may turn round; empty for what does not exist.

@@ -9,6 +9,7 @@ use crate::diagnostic::{Code, Diagnostic, Refusal};
 use crate::effect::{Effect, fold};
 use crate::kind::as_written::AsWritten;
 use crate::kind::{Ctx, Online};
+use crate::pg::lock::LockMode;
 use crate::plan::{Action, Backfill, Claim, FORMAT, Facts, Notice, Phase, Plan, Step, Write, Written};
 use crate::policy::Policy;
 use crate::{outcome, schedule, sql};
@@ -181,7 +182,7 @@ impl Planner<'_> {
                 .online(&ctx)
                 .or_else(|refusal| allowed(&ctx, statement, change, &facts, &effects, refusal)),
         };
-        let online = online.and_then(|online| self.in_order(change, online));
+        let online = online.and_then(|online| self.in_order(index, change, online));
         match online {
             Ok(online) => self.accept(index, online),
             Err(refusal) if self.blind && refusal.code == Code::WillFail => {}
@@ -192,7 +193,12 @@ impl Planner<'_> {
         facts
     }
 
-    fn in_order(&self, change: &Change, online: Online) -> Result<Online, Refusal> {
+    fn in_order(&self, statement: usize, change: &Change, online: Online) -> Result<Online, Refusal> {
+        let before = self.steps.iter().filter(|step| step.statement < statement);
+        let renamed = schedule::renamed(before);
+        if let Some(refusal) = online.steps.iter().find_map(|step| schedule::after_renaming(step, &renamed)) {
+            return Err(refusal);
+        }
         // Comments and privileges do not care for the rows; a trigger cares for their writes.
         let early = match change {
             Change::AsWritten(written) => !matches!(written.kind, "comment" | "grant"),
@@ -296,11 +302,16 @@ fn locate(refusal: Refusal, statement: &Statement, kind: Option<&str>) -> Diagno
     }
 }
 
-/// What the steps change, sorted and without doubles.
+/// What the steps change and what they rely on, sorted and without doubles. A switch claims whole what it locks.
 fn claims(steps: &[Step]) -> Vec<Claim> {
     let mut claims: Vec<Claim> =
-        steps.iter().flat_map(|step| &step.provides).filter_map(Effect::claim).collect();
+        steps.iter().flat_map(|step| &step.provides).flat_map(Effect::claims).collect();
     for step in steps {
+        claims.extend(step.locks.iter().map(|lock| Claim {
+            relation: lock.relation.clone(),
+            column: None,
+            write: step.phase == Phase::Switch && lock.mode == LockMode::AccessExclusive,
+        }));
         let Action::Backfill(Backfill { table, write, .. }) = &step.action else { continue };
         let claim = |column| Claim { relation: table.clone(), column, write: true };
         match write {

@@ -432,6 +432,8 @@ pub enum Need {
     NoRelation(Name),
     /// No constraint of this name exists on the table.
     NoConstraint(Name, Ident),
+    /// Nothing depends on this view. Looked at again before `contract` and `undo` begin: it may come while both names live.
+    NoDependents(Name),
 }
 
 /// Something a person should know before it runs.
@@ -463,8 +465,19 @@ impl Claim {
             && (self.write || other.write)
             && match (&self.column, &other.column) {
                 (Some(a), Some(b)) => a == b,
-                _ => true,
+                // Who only relies on the relation to be there does not mind what becomes of a column.
+                (None, Some(_)) => self.write,
+                (Some(_), None) => other.write,
+                (None, None) => true,
             }
+    }
+
+    /// What is claimed, for people.
+    pub fn object(&self) -> String {
+        match &self.column {
+            Some(column) => format!("column {column} of {}", self.relation),
+            None => self.relation.to_string(),
+        }
     }
 }
 

@@ -64,6 +64,35 @@ pub(crate) fn out_of_order(step: &Step, earlier: &[Step]) -> Option<Refusal> {
     ))
 }
 
+/// Relations that get their new name at contract, with that name.
+pub(crate) fn renamed<'s>(steps: impl Iterator<Item = &'s Step>) -> Vec<(Name, Name)> {
+    let late = steps.filter(|step| step.phase == Phase::Contract).flat_map(|step| &step.provides);
+    let names = late.filter_map(|effect| match effect {
+        Effect::RelationRenamed { from, to } => Some((from.clone(), to.clone())),
+        _ => None,
+    });
+    names.collect()
+}
+
+/// Until contract the new name is a view and the old one is taken: a later statement of the same file that touches either
+/// would meet something else than it says.
+pub(crate) fn after_renaming(step: &Step, renamed: &[(Name, Name)]) -> Option<Refusal> {
+    let touches = |name: &Name| {
+        step.locks.iter().any(|lock| lock.relation == *name)
+            || step.provides.iter().flat_map(Effect::claims).any(|claim| claim.relation == *name)
+    };
+    let (from, to) = renamed.iter().find(|(from, to)| touches(from) || touches(to))?;
+    Some(Refusal::new(
+        Code::SplitFile,
+        format!(
+            "{from} gets its new name {to} at contract only, by an earlier statement of this file; until then {to} is a view"
+        ),
+        format!(
+            "write this statement before the renaming, about {from}, or into a file of its own that runs after contract"
+        ),
+    ))
+}
+
 fn rewrites_data(step: &Step, touched: &impl Fn(&Name) -> bool) -> bool {
     let backfills = matches!(&step.action, Action::Backfill(backfill) if touched(&backfill.table));
     backfills
@@ -84,6 +113,9 @@ fn met(need: &Need, catalog: &Catalog) -> bool {
         Need::NoConstraint(table, name) => {
             catalog.relation(table).is_none_or(|t| t.constraint(name).is_none())
         }
+        Need::NoDependents(name) => {
+            catalog.relation(name).is_none_or(|view| view.dependents.iter().all(|d| d.automatic))
+        }
     }
 }
 
@@ -94,5 +126,6 @@ fn describe(need: &Need) -> String {
         Need::Column(table, name) => format!("column {name} of {table} to exist"),
         Need::NoColumn(table, name) => format!("{table} to have no column {name} yet"),
         Need::NoConstraint(table, name) => format!("{table} to have no constraint {name} yet"),
+        Need::NoDependents(name) => format!("nothing to depend on view {name}"),
     }
 }

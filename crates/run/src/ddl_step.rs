@@ -196,7 +196,8 @@ fn short_lock(max_stall: Duration) -> Duration {
 }
 
 /// The patient locks first, then the strong ones, each in the order of `claims`: two transactions of ours, or a fixed
-/// order of the application's own, then meet without deadlock.
+/// order of the application's own, then meet without deadlock. Where a view goes with its table the strong ones are left to the
+/// statements: clients lock the view first, and LOCK TABLE of a view takes everything below it at once.
 fn lock_statements(claims: &[Claimed], max_stall: Duration) -> String {
     let mut sql = String::new();
     let lockable = || claims.iter().filter(|c| c.lockable && c.claim.mode >= LockMode::ShareUpdateExclusive);
@@ -212,7 +213,9 @@ fn lock_statements(claims: &[Claimed], max_stall: Duration) -> String {
     for claimed in lockable() {
         add(PATIENT_LOCK, claimed, LockMode::ShareUpdateExclusive);
     }
-    for claimed in lockable().filter(|c| c.claim.mode > LockMode::ShareUpdateExclusive) {
+    let by_statements = claims.iter().any(|c| c.view && c.claim.mode > LockMode::ShareUpdateExclusive);
+    let strong = lockable().filter(|c| !by_statements && c.claim.mode > LockMode::ShareUpdateExclusive);
+    for claimed in strong {
         add(short_lock(max_stall), claimed, claimed.claim.mode);
     }
     sql
@@ -230,8 +233,9 @@ mod tests {
             oid,
             claim: LockClaim { relation: Name::new("app", name), mode },
             lockable,
+            view: false,
         };
-        let claims = [
+        let mut claims = vec![
             claim(1, "parent", LockMode::ShareRowExclusive, true),
             claim(2, "child", LockMode::AccessExclusive, true),
             claim(3, "child_index", LockMode::AccessExclusive, false),
@@ -252,5 +256,8 @@ mod tests {
                 "LOCK TABLE ONLY app.child IN ACCESS EXCLUSIVE MODE",
             ]
         );
+        // A view among them is locked by the statement that drops it, before its table.
+        claims.push(Claimed { view: true, ..claim(5, "view", LockMode::AccessExclusive, false) });
+        assert!(!lock_statements(&claims, Duration::from_millis(250)).contains("ACCESS EXCLUSIVE"));
     }
 }

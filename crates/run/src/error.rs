@@ -107,6 +107,18 @@ pub enum Error {
         /// Which, and what to do.
         message: String,
     },
+    /// Something that was made meanwhile is in the way of contract or undo. Nothing was changed.
+    #[error("{command} of {migration} is blocked: {what}")]
+    Blocked {
+        /// Migration.
+        migration: String,
+        /// `contract` or `undo`.
+        command: &'static str,
+        /// What is in the way.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
     /// Contract would destroy data and was not confirmed.
     #[error("contract of {migration} removes data: {what}")]
     NotConfirmed {

@@ -11,7 +11,7 @@ use crate::event::Event;
 use crate::executor::{self, Job, Run};
 use crate::ledger::{self, MigrationRow, NewMigration, StepKey, StepRow};
 use crate::state::{MigrationFile, MigrationState, StepState};
-use crate::{failpoint, files, rights};
+use crate::{dependents, failpoint, files, rights};
 
 pub(crate) async fn expand(
     engine: &Engine,
@@ -188,6 +188,11 @@ async fn contract_one(
         }
     }
     rights::require(&run.work, &run.settings, plan, Phase::Switch).await?;
+    let rows = ledger::steps(&run.work.client, row.id).await?;
+    let open = plan.steps.iter().enumerate().filter(|(ordinal, step)| {
+        step.phase >= Phase::Switch && !is_done(&rows, row.id, *ordinal)
+    });
+    dependents::refuse(&run.work.client, &name, "contract", open.map(|(_, step)| step)).await?;
     if row.state == MigrationState::Expanded {
         let who = run.work.who.clone();
         let state = MigrationState::Contracting;

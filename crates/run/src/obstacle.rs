@@ -23,6 +23,8 @@ pub(crate) struct Claimed {
     /// `LOCK TABLE` can take it without side effects: a plain or partitioned table on which our role has a right that
     /// suffices. On a view it would lock the tables below. Source: doc/src/sgml/ref/lock.sgml.
     pub(crate) lockable: bool,
+    /// It is a view. Who uses one locks it first, then what it reads.
+    pub(crate) view: bool,
 }
 
 /// Finds the claimed relations, in the one order in which all of us lock: parents before partitions, then by oid.
@@ -40,7 +42,10 @@ pub(crate) async fn claimed(session: &Session, claims: &[LockClaim]) -> Result<V
         let Some(claim) = usize::try_from(at - 1).ok().and_then(|at| claims.get(at)) else { continue };
         match found.iter_mut().find(|known| known.oid == oid) {
             Some(known) => known.claim.mode = known.claim.mode.max(claim.mode),
-            None => found.push(Claimed { oid, claim: claim.clone(), lockable: row.get(2) }),
+            None => {
+                let (lockable, view) = (row.get(2), row.get(3));
+                found.push(Claimed { oid, claim: claim.clone(), lockable, view });
+            }
         }
     }
     Ok(found)
@@ -48,7 +53,7 @@ pub(crate) async fn claimed(session: &Session, claims: &[LockClaim]) -> Result<V
 
 const CLAIMED: &str = "
 SELECT n.at::int4, c.oid, c.relkind IN ('r', 'p') AND (has_table_privilege(c.oid, 'UPDATE')
-       OR has_table_privilege(c.oid, 'DELETE') OR has_table_privilege(c.oid, 'TRUNCATE')) AS lockable
+       OR has_table_privilege(c.oid, 'DELETE') OR has_table_privilege(c.oid, 'TRUNCATE')) AS lockable, c.relkind = 'v'
 FROM unnest($1) WITH ORDINALITY AS n (name, at) JOIN pg_catalog.pg_class AS c ON c.oid = to_regclass(n.name)
 ORDER BY (SELECT count(*) FROM pg_catalog.pg_partition_ancestors(c.oid)), c.oid, n.at";
 

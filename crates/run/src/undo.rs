@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use concertina_plan::batch;
-use concertina_plan::plan::{Action, Plan, Step, Undo, Walk};
+use concertina_plan::plan::{Action, Claim, Plan, Step, Undo, Walk};
 
 use crate::engine::{Outcome, in_flight};
 use crate::error::{Doing, Error};
@@ -12,7 +12,7 @@ use crate::executor::{self, Job, Run};
 use crate::forward::number;
 use crate::ledger::{self, Direction, MigrationRow, StepKey, StepRow};
 use crate::state::{MigrationState, StepState};
-use crate::{alone, archive, failpoint, probe};
+use crate::{alone, archive, dependents, failpoint, probe};
 
 pub(crate) async fn undo(run: &mut Run, only: Option<&str>) -> Result<Outcome, Error> {
     let rows = ledger::migrations(&run.work.client).await?;
@@ -44,6 +44,8 @@ pub(crate) async fn undo(run: &mut Run, only: Option<&str>) -> Result<Outcome, E
     refuse_impossible(row, &begun)?;
     refuse_purged(run, row, &begun, &steps).await?;
     refuse_built_upon(row, plan, &rows)?;
+    let back = begun.iter().rev().flat_map(Begun::steps);
+    dependents::refuse(&run.work.client, &row.name, "undo", back).await?;
 
     let started = Instant::now();
     if row.state != MigrationState::Undoing {
@@ -167,14 +169,18 @@ async fn refuse_purged(
     Ok(())
 }
 
-/// What ran later and changed the same objects must be taken back first.
+/// What ran later and changed the same objects, or relies on them, must be taken back first. Merely to name a relation (a
+/// GRANT on it, a comment) binds nobody.
 fn refuse_built_upon(row: &MigrationRow, plan: &Plan, rows: &[MigrationRow]) -> Result<(), Error> {
     let later = rows.iter().filter(|other| {
         other.name != row.name && other.state != MigrationState::Undone && other.started_at > row.started_at
     });
     for other in later {
         let Some(theirs) = &other.plan else { continue };
-        if let Some(claim) = plan.claims.iter().find(|claim| theirs.claims.iter().any(|t| claim.overlaps(t)))
+        let binds = |claim: &&Claim| claim.write || claim.column.is_some();
+        let mut claims = plan.claims.iter().filter(binds);
+        if let Some(claim) =
+            claims.find(|claim| theirs.claims.iter().filter(binds).any(|their| claim.overlaps(their)))
         {
             return Err(Error::CannotUndo {
                 migration: row.name.clone(),

@@ -1,5 +1,6 @@
 //! The only writer of DDL text: small functions from quoting types to statements.
 
+pub(crate) mod alias;
 pub(crate) mod archive;
 pub(crate) mod column;
 pub(crate) mod constraint;

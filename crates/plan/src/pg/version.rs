@@ -47,6 +47,16 @@ impl Version {
         self.major() >= 18
     }
 
+    /// Views that are read with the rights of who reads: 15 and later. Source: release notes 15, "security_invoker".
+    pub fn security_invoker(self) -> bool {
+        self.major() >= 15
+    }
+
+    /// MERGE, but not yet into views. Source: release notes 15 and 17.
+    pub fn merges_only_into_tables(self) -> bool {
+        (15..17).contains(&self.major())
+    }
+
     /// Virtual generated columns: 18 and later. Source: release notes 18.
     pub fn virtual_columns(self) -> bool {
         self.major() >= 18

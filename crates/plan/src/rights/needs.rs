@@ -72,6 +72,11 @@ fn of_effect(effect: &Effect, proven: bool, needs: &mut BTreeSet<Right>) {
         Effect::Trigger { table, .. } => {
             needs.insert(Right::Trigger(table.clone()));
         }
+        // Source: RangeVarCallbackForAlterRelation in src/backend/commands/tablecmds.c.
+        Effect::RelationRenamed { from, to } => {
+            needs.insert(Right::Own(from.clone()));
+            needs.insert(Right::CreateIn(to.schema.clone()));
+        }
         Effect::RelationGone(table) | Effect::IndexGone { table, .. } | Effect::SequenceGone(table) => {
             needs.insert(Right::Drop(table.clone()));
         }

@@ -304,7 +304,7 @@ mod tests {
         let mut catalog = catalog(DDL);
         let volatility = Volatility::Stable;
         let name = Name::new("public", "upper");
-        catalog.functions.insert(Function { name, arguments: "t".to_owned(), volatility });
+        catalog.functions.insert(Function::new(name, "t", volatility));
         let mut statements = read_with(&format!("UPDATE {table} SET b = {text}"), &catalog);
         let changes = statements.remove(0).changes.expect("is an update");
         let [Change::UpdateTable(update)] = changes.as_slice() else { panic!("not an update") };

@@ -11,6 +11,7 @@ use crate::sql::lower::Lower;
 pub mod directive;
 pub mod expr;
 pub mod ident;
+pub mod mentions;
 pub mod pieces;
 
 mod analyse;

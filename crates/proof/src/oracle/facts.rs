@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail, ensure};
+use concertina_plan::effect::Effect;
 use concertina_plan::pg::lock::LockMode;
 use concertina_plan::plan::{Facts, LockClaim, WorkKind};
 use concertina_plan::sql::ident::Name;
@@ -124,13 +125,15 @@ fn compare(
     seen: &Observed,
     exhibit: &Exhibit<'_>,
 ) -> Result<()> {
-    let new = exhibit.plan.steps.iter().flat_map(|step| &step.provides);
-    let made: Vec<&Name> = new
-        .filter_map(|effect| match effect {
-            concertina_plan::effect::Effect::Relation(relation) => Some(&relation.name),
-            _ => None,
-        })
-        .collect();
+    // In the order of the steps: what is made here may get another name here.
+    let mut made: Vec<&Name> = Vec::new();
+    for effect in exhibit.plan.steps.iter().flat_map(|step| &step.provides) {
+        match effect {
+            Effect::Relation(relation) => made.push(&relation.name),
+            Effect::RelationRenamed { from, to } if made.contains(&from) => made.push(to),
+            _ => {}
+        }
+    }
     let mut wrong = Vec::new();
     for (oid, known) in before.iter().filter(|(_, known)| !made.contains(&&known.name)) {
         let name = &known.name;

@@ -9,6 +9,7 @@ use concertina_plan::catalog::{
 };
 use concertina_plan::pg::version::Version;
 use concertina_plan::sql::ident::{Ident, Name};
+use concertina_plan::sql::mentions;
 use serde::Deserialize;
 
 /// Everything read in one transaction.
@@ -159,6 +160,7 @@ pub(super) struct FunctionRow {
     name: Ident,
     arguments: Option<String>,
     volatility: Provolatile,
+    body: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -251,6 +253,7 @@ impl Snapshot {
             relations.entry(relation).and_modify(|relation| relation.anew = statements);
         }
         link_partitions(&mut relations, &names.relations);
+        let named: BTreeSet<Ident> = names.relations.values().map(|relation| relation.name.clone()).collect();
         let sequences = self.sequences.into_iter().map(|row| row.sequence(&names));
         let types = self.types.into_iter().map(TypeRow::named);
         Catalog {
@@ -259,7 +262,7 @@ impl Snapshot {
             relations: relations.into_values().map(|relation| (relation.name.clone(), relation)).collect(),
             sequences: sequences.map(|sequence| (sequence.name.clone(), sequence)).collect(),
             types: types.map(|named| (named.name.clone(), named)).collect(),
-            functions: self.functions.into_iter().filter_map(FunctionRow::function).collect(),
+            functions: self.functions.into_iter().filter_map(|row| row.function(&named)).collect(),
             builtin_volatility: self
                 .builtins
                 .into_iter()
@@ -487,9 +490,11 @@ impl TypeRow {
 }
 
 impl FunctionRow {
-    fn function(self) -> Option<Function> {
+    fn function(self, relations: &BTreeSet<Ident>) -> Option<Function> {
         let name = Name { schema: self.schema, name: self.name };
-        Some(Function { name, arguments: self.arguments?, volatility: self.volatility.into() })
+        let mut function = Function::new(name, self.arguments?, self.volatility.into());
+        function.mentions = mentions::of(&self.body.unwrap_or_default(), |word| relations.contains(word));
+        Some(function)
     }
 }
 

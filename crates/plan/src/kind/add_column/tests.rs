@@ -63,11 +63,7 @@ fn a_volatile_default_is_backfilled_and_then_not_null() {
 #[test]
 fn a_value_that_replaces_null_is_written_too() {
     let mut catalog = users();
-    catalog.functions.insert(Function {
-        name: Name::new("public", "pick"),
-        arguments: String::new(),
-        volatility: Volatility::Volatile,
-    });
+    catalog.functions.insert(Function::new(Name::new("public", "pick"), "", Volatility::Volatile));
     let shown =
         steps(&catalog, "ALTER TABLE users ADD COLUMN x text; UPDATE users SET x = coalesce(name, pick())");
     let pending =
@@ -114,11 +110,7 @@ fn indexed_columns_are_named_with_the_value_they_have() {
 #[test]
 fn a_function_that_may_return_null_is_asked_before_its_value_counts() {
     let mut catalog = users();
-    catalog.functions.insert(Function {
-        name: Name::new("public", "pick"),
-        arguments: String::new(),
-        volatility: Volatility::Volatile,
-    });
+    catalog.functions.insert(Function::new(Name::new("public", "pick"), "", Volatility::Volatile));
     let shown = steps(&catalog, "ALTER TABLE users ADD COLUMN x int NOT NULL DEFAULT pick()");
     assert!(shown.contains("where users.x IS NULL AND NOT ((pick()) IS NULL)"), "{shown}");
     assert!(shown.contains("validate, proof: "), "{shown}");

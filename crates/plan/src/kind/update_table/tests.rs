@@ -104,11 +104,7 @@ fn batches_that_would_differ_from_the_statement_are_refused() {
     });
     let inherits = edit(|users| users.inherits = true);
     let mut stable = users();
-    stable.functions.insert(Function {
-        name: Name::new("public", "rate"),
-        arguments: String::new(),
-        volatility: Volatility::Stable,
-    });
+    stable.functions.insert(Function::new(Name::new("public", "rate"), "", Volatility::Stable));
     let plain = users();
     let add = "UPDATE users SET age = age + 1";
     for (catalog, sql, code, says) in [

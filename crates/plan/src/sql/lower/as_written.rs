@@ -233,11 +233,7 @@ fn define(lower: &Lower, statement: &DefineStmt) -> Lowered {
     match statement.kind() {
         ObjectType::ObjectAggregate => {
             // Aggregates are immutable to the planner. Source: AggregateCreate in pg_aggregate.c.
-            entry.effects.push(Effect::Function(Function {
-                name,
-                arguments: String::new(),
-                volatility: Volatility::Immutable,
-            }));
+            entry.effects.push(Effect::Function(Function::new(name, "", Volatility::Immutable)));
         }
         ObjectType::ObjectType => {
             entry.undo = Ok(format!("DROP TYPE {name}"));

@@ -11,7 +11,7 @@ use crate::sql::ast;
 use crate::sql::ident::Ident;
 use crate::sql::lower::{Lower, Lowered};
 use crate::sql::tokens::Kind;
-use crate::sql::types;
+use crate::sql::{mentions, types};
 
 /// Lowers it: it locks no table.
 pub(crate) fn create(lower: &Lower, statement: &CreateFunctionStmt) -> Lowered {
@@ -40,13 +40,15 @@ pub(crate) fn create(lower: &Lower, statement: &CreateFunctionStmt) -> Lowered {
     } else {
         Ok(format!("DROP {word} {name}({})", parameters.inputs.join(", ")))
     };
+    let named = |word: &Ident| lower.catalog.relations.keys().any(|relation| relation.name == *word);
+    let mentions = mentions::of(lower.sql(), named);
     Ok(vec![Change::AsWritten(AsWritten {
         kind,
         sql: lower.sql().to_owned(),
         locks: Vec::new(),
         work: Vec::new(),
         transaction: true,
-        effects: vec![Effect::Function(Function { name, arguments, volatility })],
+        effects: vec![Effect::Function(Function { name, arguments, volatility, mentions })],
         undo,
     })])
 }

@@ -107,7 +107,7 @@ pub(crate) fn lower(lower: &Lower) -> Outcome {
         NodeEnum::DropStmt(drop) => (drop::lower(lower, drop), None),
         NodeEnum::CreateTrigStmt(statement) => (trigger::create(lower, statement), None),
         NodeEnum::RenameStmt(statement) => (rename::lower(lower, statement), None),
-        NodeEnum::AlterObjectSchemaStmt(statement) => (rename::set_schema(lower, statement), None),
+        NodeEnum::AlterObjectSchemaStmt(statement) => (rename::schema::set_schema(lower, statement), None),
         node => {
             (as_written::lower(lower, node).unwrap_or_else(|| Err(refused::statement(lower, node))), None)
         }

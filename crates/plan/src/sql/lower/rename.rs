@@ -1,28 +1,26 @@
-//! RENAME: what it does to the catalog, and why it is refused.
+//! RENAME and SET SCHEMA: the kinds that plan them, what they do to the catalog, and why the rest is refused.
 
-use pg_query::protobuf::{AlterObjectSchemaStmt, ObjectType, RenameStmt};
+use pg_query::protobuf::{ObjectType, RenameStmt};
 
-use crate::catalog::{Catalog, ConstraintKind, Function, Relation, Sequence, Type};
-use crate::change::Change;
+use crate::catalog::{Catalog, ConstraintKind, Sequence};
 use crate::diagnostic::Code;
 use crate::effect::Effect;
-use crate::kind::as_written::AsWritten;
 use crate::pg::lock::LockMode;
 use crate::plan::LockClaim;
 use crate::sql::ast;
 use crate::sql::ident::{Ident, Name};
 use crate::sql::lower::alter_table::changed;
-use crate::sql::lower::{Lower, Lowered, Refused, Run, index, kinds, tree, written};
+use crate::sql::lower::{Lower, Lowered, Refused, Run, kinds, tree, written};
+
+mod index;
+mod loose;
+pub(crate) mod schema;
+mod table;
 
 /// RENAME: no change where IF EXISTS finds nothing, otherwise a refusal.
 pub(crate) fn lower(lower: &Lower, statement: &RenameStmt) -> Lowered {
-    if let Some(var) = &statement.relation
-        && statement.rename_type() == ObjectType::ObjectIndex
-    {
-        let (schema, name) = ast::table_name(var);
-        if let Some(found) = index::find(lower, schema.as_ref(), &name) {
-            return Ok(index(lower, &found, statement));
-        }
+    if let Some(changes) = index::rename(lower, statement).or_else(|| table::rename(lower, statement)) {
+        return changes;
     }
     match refused(lower, statement) {
         Some(refused) if refused.refusal.code == Code::WillFail && statement.missing_ok => Ok(Vec::new()),
@@ -31,40 +29,12 @@ pub(crate) fn lower(lower: &Lower, statement: &RenameStmt) -> Lowered {
     }
 }
 
-/// SET SCHEMA, likewise.
-pub(crate) fn set_schema(lower: &Lower, alter: &AlterObjectSchemaStmt) -> Lowered {
-    let kind = "set_schema";
-    let mut run = Run::default();
-    if let Some(var) = &alter.relation {
-        let (schema, name) = ast::table_name(var);
-        match lower.catalog.resolve(schema.as_ref(), &name) {
-            Some(table) => {
-                run = Run::on(lower.catalog, table);
-                let new = Name { schema: Ident::from(alter.newschema.as_str()), name };
-                run.effects = relation(lower.catalog, &table.name, &new);
-            }
-            None if alter.object_type() == ObjectType::ObjectSequence => run = run.unknown(kind),
-            None if alter.missing_ok => return Ok(Vec::new()),
-            None => return Err(lower.missing_relation(kind, schema.as_ref(), &name, None)),
-        }
-    } else {
-        run = run.unknown(kind);
-    }
-    Err(lower.refuse(
-        kind,
-        Code::NotYet,
-        format!("SET SCHEMA {}: it moves the object under its users: whoever names it with its schema, or has another search_path, fails from that instant", alter.newschema),
-        "make it anew in the other schema, and drop the old one when nobody uses it any more",
-        run,
-    ))
-}
-
 fn refused(lower: &Lower, statement: &RenameStmt) -> Option<Refused> {
     let kind = kinds::rename(statement.rename_type());
     let new = Ident::from(statement.newname.as_str());
     let old = Ident::from(statement.subname.as_str());
     let Some(var) = &statement.relation else {
-        let run = Run { effects: loose(lower, statement, &new), ..Run::default() };
+        let run = Run { effects: loose::effects(lower, statement, &new), ..Run::default() };
         return Some(at_once(lower, statement, run));
     };
     let (schema, name) = ast::table_name(var);
@@ -97,22 +67,6 @@ fn refused(lower: &Lower, statement: &RenameStmt) -> Option<Refused> {
                 run,
             )
         }
-        ObjectType::ObjectTable
-        | ObjectType::ObjectView
-        | ObjectType::ObjectMatview
-        | ObjectType::ObjectForeignTable => {
-            let effects = relation(lower.catalog, &table.name, &table.name.sibling(new.clone()));
-            lower.refuse(
-                kind,
-                Code::NotYet,
-                format!(
-                    "running code that names {} fails from the instant of the renaming; the online form (the new name as an updatable view first) is not built yet",
-                    table.name
-                ),
-                format!("create a view {new} over it, let the code move over, and rename when nobody uses the old name"),
-                Run { effects, ..run },
-            )
-        }
         ObjectType::ObjectTabconstraint => {
             let effects = changed(lower.catalog, &table.name, |table| {
                 for constraint in table.constraints.iter_mut().filter(|c| c.name == old) {
@@ -142,76 +96,6 @@ fn refused(lower: &Lower, statement: &RenameStmt) -> Option<Refused> {
     })
 }
 
-/// Effects of a new name of what is no relation.
-fn loose(lower: &Lower, statement: &RenameStmt, new: &Ident) -> Vec<Effect> {
-    let (schema, name) = ast::object_name(statement.object.as_deref());
-    let visible = |known: &Name| {
-        known.name == name
-            && match &schema {
-                Some(schema) => known.schema == *schema,
-                None => lower.catalog.server.search_path.contains(&known.schema),
-            }
-    };
-    match statement.rename_type() {
-        ObjectType::ObjectType | ObjectType::ObjectDomain => lower
-            .catalog
-            .types
-            .values()
-            .filter(|known| visible(&known.name))
-            .take(1)
-            .flat_map(|known| {
-                let renamed = Type { name: known.name.sibling(new.clone()), kind: known.kind.clone() };
-                [Effect::TypeGone(known.name.clone()), Effect::Type(renamed)]
-            })
-            .collect(),
-        ObjectType::ObjectFunction | ObjectType::ObjectProcedure | ObjectType::ObjectRoutine => {
-            let known: Vec<&Function> =
-                lower.catalog.functions.iter().filter(|known| visible(&known.name)).collect();
-            match known[..] {
-                [only] => {
-                    let renamed = Function { name: only.name.sibling(new.clone()), ..only.clone() };
-                    vec![Effect::FunctionGone(only.name.clone()), Effect::Function(renamed)]
-                }
-                _ => vec![Effect::Unknown(kinds::rename(statement.rename_type()).to_owned())],
-            }
-        }
-        ObjectType::ObjectSchema => {
-            vec![Effect::Unknown(kinds::rename(statement.rename_type()).to_owned())]
-        }
-        // The rest is not in the catalog.
-        _ => Vec::new(),
-    }
-}
-
-/// ALTER INDEX … RENAME takes SHARE UPDATE EXCLUSIVE on the index for a moment, and nothing that runs names an index.
-/// Source: RenameRelation in src/backend/commands/tablecmds.c (12 and later).
-fn index(lower: &Lower, old: &Name, statement: &RenameStmt) -> Vec<Change> {
-    let new = Ident::from(statement.newname.as_str());
-    let Some((table, index)) = lower.catalog.index(old) else { return Vec::new() };
-    let effects = changed(lower.catalog, &table.name, |relation| {
-        for known in relation.indexes.iter_mut().filter(|known| known.name == index.name) {
-            known.name = new.clone();
-            if let Some(constraint) = &mut known.constraint {
-                *constraint = new.clone();
-            }
-        }
-        for known in
-            relation.constraints.iter_mut().filter(|known| index.constraint.as_ref() == Some(&known.name))
-        {
-            known.name = new.clone();
-        }
-    });
-    vec![Change::AsWritten(AsWritten {
-        kind: "rename_index",
-        sql: lower.sql().to_owned(),
-        locks: vec![LockClaim { relation: old.clone(), mode: LockMode::ShareUpdateExclusive }],
-        work: Vec::new(),
-        transaction: true,
-        effects,
-        undo: Ok(format!("ALTER INDEX {} RENAME TO {}", old.sibling(new), old.name)),
-    })]
-}
-
 fn at_once(lower: &Lower, statement: &RenameStmt, run: Run) -> Refused {
     let kind = kinds::rename(statement.rename_type());
     let called = if statement.subname.is_empty() {
@@ -234,58 +118,6 @@ fn at_once(lower: &Lower, statement: &RenameStmt, run: Run) -> Refused {
         "make the object anew under the new name, and drop the old one when nobody uses it; or allow it, if no running code uses the name",
         run,
     )
-}
-
-/// Effects of a new name or schema of a relation.
-pub(crate) fn relation(catalog: &Catalog, old: &Name, new: &Name) -> Vec<Effect> {
-    let Some(table) = catalog.relation(old) else { return Vec::new() };
-    let mut effects = Vec::new();
-    // RelationGone also takes foreign keys of others and owned sequences: they come again.
-    let owned: Vec<&Sequence> = catalog
-        .sequences
-        .values()
-        .filter(|sequence| sequence.owned_by.as_ref().is_some_and(|(table, _)| table == old))
-        .collect();
-    let referencing: Vec<&Relation> = catalog
-        .relations
-        .values()
-        .filter(|relation| relation.name != *old)
-        .filter(|relation| {
-            relation
-                .constraints
-                .iter()
-                .any(|c| matches!(&c.kind, ConstraintKind::ForeignKey { table, .. } if table == old))
-                || relation.partition_of.as_ref() == Some(old)
-        })
-        .collect();
-    effects.push(Effect::RelationGone(old.clone()));
-    let mut moved = Relation { name: new.clone(), ..table.clone() };
-    retarget(&mut moved, old, new);
-    effects.push(Effect::Relation(Box::new(moved)));
-    for relation in referencing {
-        let mut relation = relation.clone();
-        retarget(&mut relation, old, new);
-        effects.push(Effect::Relation(Box::new(relation)));
-    }
-    for sequence in owned {
-        let name = Name { schema: new.schema.clone(), name: sequence.name.name.clone() };
-        let owned_by = sequence.owned_by.as_ref().map(|(_, column)| (new.clone(), column.clone()));
-        effects.push(Effect::Sequence(Sequence { name, owned_by }));
-    }
-    effects
-}
-
-fn retarget(relation: &mut Relation, old: &Name, new: &Name) {
-    for constraint in &mut relation.constraints {
-        if let ConstraintKind::ForeignKey { table, .. } = &mut constraint.kind
-            && table == old
-        {
-            *table = new.clone();
-        }
-    }
-    if relation.partition_of.as_ref() == Some(old) {
-        relation.partition_of = Some(new.clone());
-    }
 }
 
 /// Effects of a new name of a column: everything that names it follows.

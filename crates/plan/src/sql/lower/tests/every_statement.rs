@@ -56,6 +56,12 @@ fn planned() {
         ("UPDATE t SET a = 1", "update_table"),
         ("ALTER TABLE t DROP COLUMN a", "drop_column"),
         ("DELETE FROM t", "delete_table"),
+        ("ALTER TABLE t RENAME TO z", "rename_table"),
+        ("ALTER VIEW v RENAME TO z", "rename_view"),
+        ("ALTER TABLE v RENAME TO z", "rename_table"),
+        ("ALTER MATERIALIZED VIEW m RENAME TO z", "rename_materialized_view"),
+        ("ALTER FOREIGN TABLE ft RENAME TO z", "rename_foreign_table"),
+        ("ALTER TABLE t SET SCHEMA app", "set_schema"),
         ("CREATE TRIGGER x BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f()", "create_trigger"),
         ("ALTER TABLE t DROP CONSTRAINT a_positive", "drop_constraint"),
         ("DROP TABLE c", "drop_table"),
@@ -144,6 +150,7 @@ fn as_written() {
         ("REFRESH MATERIALIZED VIEW CONCURRENTLY m", "refresh_materialized_view"),
         ("ANALYZE t", "analyze"),
         ("ALTER INDEX t_b RENAME TO t_bb", "rename_index"),
+        ("ALTER TABLE t_b RENAME TO t_bb", "rename_index"),
         ("ALTER TABLE t VALIDATE CONSTRAINT a_positive", "validate_constraint"),
         ("ALTER TABLE t ALTER a SET STATISTICS 5", "set_statistics"),
         ("ALTER TABLE t ALTER a SET (n_distinct = 5)", "set_column_options"),
@@ -269,6 +276,7 @@ fn no_online_form() {
         ("ALTER DOMAIN positive RENAME TO p2", "rename_domain"),
         ("ALTER DOMAIN positive RENAME CONSTRAINT a TO b", "rename_domain_constraint"),
         ("ALTER POLICY x ON t RENAME TO y", "rename_policy"),
+        ("ALTER FUNCTION f(int) SET SCHEMA app", "set_schema"),
     ] {
         check(sql, kind, Some(Code::NoOnlineForm));
     }
@@ -284,10 +292,6 @@ fn not_yet() {
         ("REINDEX INDEX CONCURRENTLY t_b", "reindex"),
         ("REINDEX SCHEMA app", "reindex"),
         ("ALTER TABLE t RENAME COLUMN a TO z", "rename_column"),
-        ("ALTER TABLE t RENAME TO z", "rename_table"),
-        ("ALTER VIEW v RENAME TO z", "rename_view"),
-        ("ALTER TABLE t SET SCHEMA app", "set_schema"),
-        ("ALTER FUNCTION f(int) SET SCHEMA app", "set_schema"),
         ("ALTER TABLE t ALTER a TYPE bigint", "alter_type"),
         ("ALTER TABLE c ALTER CONSTRAINT c_t DEFERRABLE", "alter_constraint"),
         ("ALTER TABLE t ALTER a ADD GENERATED ALWAYS AS IDENTITY", "add_identity"),
@@ -373,6 +377,7 @@ fn certain_failures() {
         ("ALTER TABLE t DROP CONSTRAINT zz", "drop_constraint"),
         ("COMMENT ON TABLE zz IS 'x'", "comment"),
         ("ALTER TABLE t ADD NOT NULL a", "set_not_null"),
+        ("ALTER VIEW t RENAME TO z", "rename_view"),
     ] {
         check(sql, kind, Some(Code::WillFail));
     }

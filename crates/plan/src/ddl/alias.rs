@@ -1,0 +1,113 @@
+//! A view that stands for a relation under another name.
+
+use crate::catalog::Column;
+use crate::sql::ident::{Ident, Name, list, literal};
+
+/// The view, with the defaults that its relation has: through a view without them `SET column = DEFAULT` writes NULL.
+/// Measured on 14 to 18; source: `rewriteTargetListIU` in src/backend/rewrite/rewriteHandler.c.
+pub(crate) fn create(view: &Name, of: &Name, columns: &[Column], invoker: bool) -> Vec<String> {
+    // The reader's own rights count, and row security with them, as if there was no view.
+    let options = if invoker { " WITH (security_invoker = true)" } else { "" };
+    let names: Vec<&Ident> = columns.iter().map(|column| &column.name).collect();
+    let mut sql = vec![format!("CREATE VIEW {view}{options} AS SELECT {} FROM {of}", list(names))];
+    let defaults = columns.iter().filter(|column| column.generated.is_none());
+    let defaults: Vec<String> = defaults
+        .filter_map(|column| Some((&column.name, column.default.as_ref()?)))
+        .map(|(name, default)| format!("ALTER COLUMN {name} SET DEFAULT {default}"))
+        .collect();
+    if !defaults.is_empty() {
+        sql.push(format!("ALTER VIEW {view} {}", defaults.join(", ")));
+    }
+    sql
+}
+
+/// Gives the view the owner, privileges and comments that its relation has at that moment, and no others: default
+/// privileges may have given it some.
+pub(crate) fn equip(view: &Name, of: &Name) -> String {
+    let (held, view, of) = (held(view, of), regclass(view), regclass(of));
+    each(&format!(
+        "{held}, statement AS (
+            SELECT 1 AS place, format('REVOKE ALL ON %s FROM %s', {view}, role) AS sql FROM held WHERE relation = {view}
+            UNION
+            SELECT 2, {GRANT}, {view}, role, option) FROM held WHERE relation = {of}
+            UNION
+            SELECT 3, format('COMMENT ON VIEW %s IS %L', {view}, obj_description({of}, 'pg_class'))
+            WHERE obj_description({of}, 'pg_class') IS NOT NULL
+            UNION
+            SELECT 3, format('COMMENT ON COLUMN %s.%I IS %L', {view}, v.attname, col_description({of}, r.attnum))
+            FROM pg_catalog.pg_attribute AS v
+            JOIN pg_catalog.pg_attribute AS r ON r.attrelid = {of} AND r.attname = v.attname
+            WHERE v.attrelid = {view} AND col_description({of}, r.attnum) IS NOT NULL
+            UNION
+            SELECT 4, format('ALTER VIEW %s OWNER TO %I', {view}, pg_get_userbyid(r.relowner))
+            FROM pg_catalog.pg_class AS v JOIN pg_catalog.pg_class AS r ON r.oid = {of}
+            WHERE v.oid = {view} AND v.relowner <> r.relowner
+        )
+        SELECT sql FROM statement ORDER BY place, sql"
+    ))
+}
+
+/// Gives the relation the privileges that were given on the view meanwhile: they would go with it.
+pub(crate) fn hand_over(view: &Name, of: &Name) -> String {
+    let (held, view, of) = (held(view, of), regclass(view), regclass(of));
+    each(&format!(
+        "{held}
+        SELECT {GRANT}, {of}, role, option) FROM (
+            SELECT privilege, part, role, option FROM held WHERE relation = {view}
+            EXCEPT
+            SELECT privilege, part, role, option FROM held WHERE relation = {of}
+        ) AS given
+        ORDER BY 1"
+    ))
+}
+
+const GRANT: &str = "format('GRANT %s%s ON %s TO %s%s', privilege, part";
+
+/// `WITH` the privileges that others than the owner hold on the two, on the whole or on a column.
+fn held(view: &Name, of: &Name) -> String {
+    let right = |part: &str, tables: &str, acl: &str| {
+        format!(
+            "SELECT c.oid AS relation, g.privilege_type AS privilege, {part} AS part,
+                CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END AS role,
+                CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS option
+            FROM pg_catalog.pg_class AS c{tables} CROSS JOIN LATERAL aclexplode({acl}) AS g
+            WHERE c.oid IN ({}, {}) AND g.grantee <> c.relowner",
+            regclass(view),
+            regclass(of)
+        )
+    };
+    format!(
+        "WITH held AS (
+            {}
+            UNION
+            {}
+        )",
+        right("''", "", "c.relacl"),
+        right(
+            "format(' (%I)', a.attname)",
+            " JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid",
+            "a.attacl"
+        )
+    )
+}
+
+fn regclass(name: &Name) -> String {
+    format!("{}::regclass", literal(&name.to_string()))
+}
+
+/// Runs each statement that a query returns.
+fn each(query: &str) -> String {
+    let body = format!(
+        "DECLARE
+    command text;
+BEGIN
+    FOR command IN
+        {query}
+    LOOP
+        EXECUTE command;
+    END LOOP;
+END"
+    );
+    let quote = super::trigger::quote(&body);
+    format!("DO {quote}\n{body}\n{quote}")
+}

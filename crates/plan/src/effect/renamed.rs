@@ -1,0 +1,107 @@
+//! A relation under another name. On the server everything refers to it by oid and so follows; here it is named, and followed.
+
+use crate::catalog::{Catalog, ConstraintKind, Object, User};
+use crate::sql::ident::Name;
+
+/// Renames it, or moves it to another schema. Its indexes and owned sequences go along.
+pub(super) fn relation(catalog: &mut Catalog, from: &Name, to: &Name) {
+    let Some(mut relation) = catalog.relations.remove(from) else { return };
+    relation.name.clone_from(to);
+    catalog.relations.insert(to.clone(), relation);
+    let follow = |name: &mut Name| {
+        if name == from {
+            name.clone_from(to);
+        }
+    };
+    // As `pg_describe_object` has it: qualified where the search path does not find it.
+    let visible = catalog.server.search_path.contains(&to.schema);
+    let called = if visible { to.name.to_string() } else { to.to_string() };
+    for relation in catalog.relations.values_mut() {
+        for constraint in &mut relation.constraints {
+            if let ConstraintKind::ForeignKey { table, .. } = &mut constraint.kind {
+                follow(table);
+            }
+        }
+        relation.partition_of.iter_mut().for_each(follow);
+        relation.partitions.iter_mut().for_each(follow);
+        for dependent in relation.dependents.iter_mut().filter(|dependent| dependent.is_view(from)) {
+            let materialized = dependent.description.starts_with("materialized ");
+            dependent.description = format!("{}view {called}", if materialized { "materialized " } else { "" });
+        }
+    }
+    forget_texts(catalog, to);
+    for used in &mut catalog.uses {
+        match &mut used.by {
+            User::Column(table, _)
+            | User::Default(table, _)
+            | User::Constraint(table, _)
+            | User::Index(table, _)
+            | User::Trigger(table, _)
+            | User::Relation(table) => follow(table),
+            User::Other => {}
+        }
+    }
+    sequences(catalog, from, to);
+}
+
+/// The statements that make a view anew name what it reads: its own, and those of the views over it, are out of date.
+fn forget_texts(catalog: &mut Catalog, renamed: &Name) {
+    let dependents = catalog.relation(renamed).map(|relation| relation.dependents.clone()).unwrap_or_default();
+    for relation in catalog.relations.values_mut() {
+        if relation.name == *renamed || dependents.iter().any(|dependent| dependent.is_view(&relation.name)) {
+            relation.anew.clear();
+        }
+    }
+}
+
+fn sequences(catalog: &mut Catalog, from: &Name, to: &Name) {
+    let owned: Vec<Name> = catalog.sequences_of(from).map(|sequence| sequence.name.clone()).collect();
+    for name in owned {
+        let Some(mut sequence) = catalog.sequences.remove(&name) else { continue };
+        sequence.name.schema.clone_from(&to.schema);
+        if let Some((table, _)) = &mut sequence.owned_by {
+            table.clone_from(to);
+        }
+        for used in &mut catalog.uses {
+            if used.of == Object::Sequence(name.clone()) {
+                used.of = Object::Sequence(sequence.name.clone());
+            }
+        }
+        catalog.sequences.insert(sequence.name.clone(), sequence);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::ConstraintKind;
+    use crate::effect::{Effect, fold};
+    use crate::kind::shared::proving::catalog;
+    use crate::sql::ident::{Ident, Name};
+
+    #[test]
+    fn what_refers_to_it_follows() {
+        let before = catalog(
+            "CREATE TABLE users (id serial PRIMARY KEY, boss int REFERENCES users) PARTITION BY LIST (id);
+             CREATE TABLE orders (id int, user_id int REFERENCES users);
+             CREATE VIEW ids AS SELECT id FROM users",
+        );
+        let (from, to) = (Name::new("public", "users"), Name::new("app", "people"));
+        let after = fold(&before, &[Effect::RelationRenamed { from: from.clone(), to: to.clone() }]);
+        assert!(after.relation(&from).is_none());
+        let people = after.relation(&to).expect("is there");
+        assert!(people.dependents.iter().any(|dependent| dependent.is_view(&Name::new("public", "ids"))));
+        for table in [&to, &Name::new("public", "orders")] {
+            let keys = after.relation(table).expect("is there").constraints.iter();
+            let mut keys = keys.filter_map(|key| match &key.kind {
+                ConstraintKind::ForeignKey { table, .. } => Some(table),
+                _ => None,
+            });
+            assert!(keys.all(|referenced| *referenced == to));
+        }
+        let sequence = after.sequences.get(&Name::new("app", "users_id_seq")).expect("went along");
+        assert_eq!(sequence.owned_by, Some((to.clone(), Ident::new("id"))));
+        let back = fold(&after, &[Effect::RelationRenamed { from: to, to: from.clone() }]);
+        assert_eq!(back.relation(&from), before.relation(&from));
+        assert_eq!(back.sequences, before.sequences);
+    }
+}

@@ -1,0 +1,1 @@
+ALTER MATERIALIZED VIEW per_email RENAME TO email_counts;
