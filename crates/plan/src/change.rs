@@ -25,6 +25,8 @@ use crate::kind::drop_object::DropObject;
 use crate::kind::drop_table::DropTable;
 use crate::kind::drop_trigger::DropTrigger;
 use crate::kind::drop_view::DropView;
+use crate::kind::identity::ChangeIdentity;
+use crate::kind::rename_part::RenamePart;
 use crate::kind::rename_table::RenameTable;
 use crate::kind::replace::Replace;
 use crate::kind::set_default::SetDefault;
@@ -102,6 +104,10 @@ pub enum Change {
     DropObject(DropObject),
     /// RENAME and SET SCHEMA of what is queried like a table
     RenameTable(RenameTable),
+    /// ADD GENERATED … AS IDENTITY, SET GENERATED, DROP IDENTITY
+    ChangeIdentity(ChangeIdentity),
+    /// RENAME of what belongs to a table
+    RenamePart(RenamePart),
     /// Whatever is online as it stands, or was allowed
     AsWritten(AsWritten),
 }
@@ -133,6 +139,8 @@ impl Change {
             Self::DropTrigger(kind) => kind,
             Self::DropObject(kind) => kind,
             Self::RenameTable(kind) => kind,
+            Self::RenamePart(kind) => kind,
+            Self::ChangeIdentity(kind) => kind,
             Self::AsWritten(kind) => kind,
         }
     }

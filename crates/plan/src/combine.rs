@@ -143,6 +143,7 @@ impl Between {
             Change::DropTable(drop) => self.own(same(&drop.table)),
             Change::DropTrigger(drop) => self.own(same(&drop.table)),
             Change::CreateTrigger(create) => self.own(same(&create.table)),
+            Change::ChangeIdentity(change) => self.own(same(&change.table) && change.column == add.column),
             // What comes after it is about another name.
             Change::RenameTable(_) => self.closed = true,
             Change::DropObject(_) => self.functions = true,
@@ -161,6 +162,7 @@ impl Between {
             | Change::AddUnique(_)
             | Change::DropColumn(_)
             | Change::DropConstraint(_)
+            | Change::RenamePart(_)
             | Change::DropView(_)
             // These are made only once all columns are joined.
             | Change::Replace(_) => {}

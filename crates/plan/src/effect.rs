@@ -31,6 +31,17 @@ pub enum Effect {
         /// The new one.
         to: Name,
     },
+    /// A constraint, an index or a trigger gets another name.
+    PartRenamed {
+        /// Table.
+        table: Name,
+        /// What it is.
+        part: Part,
+        /// Its name.
+        from: Ident,
+        /// The new one.
+        to: Ident,
+    },
     /// A column appears at the end of a table and, where it is partitioned, of all its partitions.
     Column {
         /// Table.
@@ -144,6 +155,18 @@ pub enum Effect {
     Unknown(String),
 }
 
+/// What belongs to a table and has a name of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// With the index behind it.
+    Constraint,
+    /// With the constraint that stands on it.
+    Index,
+    /// With its clones in partitions.
+    Trigger,
+}
+
 impl Effect {
     /// Changes `catalog` as the server would. Naming an object that is not there changes nothing: the caller has
     /// refused such a statement before.
@@ -179,6 +202,7 @@ impl Effect {
                 }
             }
             Self::RelationRenamed { from, to } => renamed::relation(catalog, from, to),
+            Self::PartRenamed { table, part, from, to } => renamed::part(catalog, table, *part, from, to),
             Self::Column { table, column } => {
                 for_tree(catalog, table, &mut |relation| relation.columns.push(column.clone()));
             }
@@ -300,7 +324,8 @@ impl Effect {
     pub fn claims(&self) -> Vec<Claim> {
         let whole = |relation: &Name| Claim { relation: relation.clone(), column: None, write: true };
         let columns = |table: &Name, columns: &mut dyn Iterator<Item = &Ident>, write: bool| -> Vec<Claim> {
-            let claim = |column: &Ident| Claim { relation: table.clone(), column: Some(column.clone()), write };
+            let claim =
+                |column: &Ident| Claim { relation: table.clone(), column: Some(column.clone()), write };
             columns.map(claim).collect()
         };
         let referenced = |constraint: &Constraint| match &constraint.kind {
@@ -313,6 +338,7 @@ impl Effect {
                 .chain(relation.constraints.iter().flat_map(referenced))
                 .collect(),
             Self::RelationRenamed { from, to } => vec![whole(from), whole(to)],
+            Self::PartRenamed { table, .. } => vec![whole(table)],
             Self::Column { table, column } => columns(table, &mut std::iter::once(&column.name), true),
             Self::ColumnGone { table, column }
             | Self::Default { table, column, .. }

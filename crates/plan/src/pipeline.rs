@@ -9,8 +9,7 @@ use crate::diagnostic::{Code, Diagnostic, Refusal};
 use crate::effect::{Effect, fold};
 use crate::kind::as_written::AsWritten;
 use crate::kind::{Ctx, Online};
-use crate::pg::lock::LockMode;
-use crate::plan::{Action, Backfill, Claim, FORMAT, Facts, Notice, Phase, Plan, Step, Write, Written};
+use crate::plan::{Claim, FORMAT, Facts, Notice, Phase, Plan, Step, Written};
 use crate::policy::Policy;
 use crate::{outcome, schedule, sql};
 
@@ -302,26 +301,9 @@ fn locate(refusal: Refusal, statement: &Statement, kind: Option<&str>) -> Diagno
     }
 }
 
-/// What the steps change and what they rely on, sorted and without doubles. A switch claims whole what it locks.
+/// What the steps change and what they rely on, sorted and without doubles.
 fn claims(steps: &[Step]) -> Vec<Claim> {
-    let mut claims: Vec<Claim> =
-        steps.iter().flat_map(|step| &step.provides).flat_map(Effect::claims).collect();
-    for step in steps {
-        claims.extend(step.locks.iter().map(|lock| Claim {
-            relation: lock.relation.clone(),
-            column: None,
-            write: step.phase == Phase::Switch && lock.mode == LockMode::AccessExclusive,
-        }));
-        let Action::Backfill(Backfill { table, write, .. }) = &step.action else { continue };
-        let claim = |column| Claim { relation: table.clone(), column, write: true };
-        match write {
-            Write::Update { set, .. } => {
-                claims.extend(set.iter().map(|(column, _)| claim(Some(column.clone()))));
-            }
-            Write::Delete { .. } => claims.push(claim(None)),
-            Write::Copy { .. } | Write::Restore { .. } => {}
-        }
-    }
+    let mut claims: Vec<Claim> = steps.iter().flat_map(Step::claims).collect();
     claims.sort();
     claims.dedup();
     claims

@@ -481,7 +481,61 @@ impl Claim {
     }
 }
 
+impl Plan {
+    /// A step of this plan and one of the other that may not both be to come, with what both claim.
+    pub fn overlap<'p>(&'p self, other: &'p Plan) -> Option<Overlap<'p>> {
+        if !self.claims.iter().any(|claim| other.claims.iter().any(|theirs| claim.overlaps(theirs))) {
+            return None;
+        }
+        let own: Vec<(&Step, Vec<Claim>)> = self.steps.iter().map(|step| (step, step.claims())).collect();
+        // What removes or renames comes last, and says most.
+        for theirs in other.steps.iter().rev() {
+            for their in theirs.claims() {
+                let found = own.iter().find_map(|(step, claims)| {
+                    claims.iter().find(|claim| claim.overlaps(&their)).map(|claim| (*step, claim.clone()))
+                });
+                if let Some((own, claim)) = found {
+                    let claim = if claim.column.is_some() { claim } else { their };
+                    return Some(Overlap { claim, own, theirs });
+                }
+            }
+        }
+        None
+    }
+}
+
+/// Why two migrations may not be in flight together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Overlap<'p> {
+    /// What both claim.
+    pub claim: Claim,
+    /// The step that claims it in the one.
+    pub own: &'p Step,
+    /// The step that claims it in the other.
+    pub theirs: &'p Step,
+}
+
 impl Step {
+    /// What it changes and what it relies on. A switch claims whole what it locks.
+    pub fn claims(&self) -> Vec<Claim> {
+        let mut claims: Vec<Claim> = self.provides.iter().flat_map(Effect::claims).collect();
+        claims.extend(self.locks.iter().map(|lock| Claim {
+            relation: lock.relation.clone(),
+            column: None,
+            write: self.phase == Phase::Switch && lock.mode == LockMode::AccessExclusive,
+        }));
+        let Action::Backfill(Backfill { table, write, .. }) = &self.action else { return claims };
+        let claim = |column| Claim { relation: table.clone(), column, write: true };
+        match write {
+            Write::Update { set, .. } => {
+                claims.extend(set.iter().map(|(column, _)| claim(Some(column.clone()))));
+            }
+            Write::Delete { .. } => claims.push(claim(None)),
+            Write::Copy { .. } | Write::Restore { .. } => {}
+        }
+        claims
+    }
+
     /// Starts a step that runs short statements in one transaction; the builder methods fill in the rest.
     pub fn transaction(
         phase: Phase,

@@ -44,7 +44,10 @@ const STATEMENTS: &[(&str, Option<&str>)] = &[
     ("SELECT ctid FROM {t}", Some("42703")),
     ("SELECT tableoid, xmin FROM {t}", Some("42703")),
     ("SELECT count(*) FROM {t} TABLESAMPLE SYSTEM (100)", Some("0A000")),
-    ("DECLARE c CURSOR FOR SELECT * FROM {t} FOR UPDATE; FETCH c; UPDATE {t} SET a = 'x' WHERE CURRENT OF c", Some("0A000")),
+    (
+        "DECLARE c CURSOR FOR SELECT * FROM {t} FOR UPDATE; FETCH c; UPDATE {t} SET a = 'x' WHERE CURRENT OF c",
+        Some("0A000"),
+    ),
     ("COPY (SELECT * FROM {t}) TO '/dev/null'", None),
     ("COPY {t} TO '/dev/null'", Some("42809")),
     ("COPY {t} (b) FROM '/dev/null'", Some("42809")),
@@ -53,11 +56,15 @@ const STATEMENTS: &[(&str, Option<&str>)] = &[
     ("CREATE TABLE child (x int REFERENCES {t})", Some("42809")),
     ("CREATE INDEX ON {t} (a)", Some("42809")),
     ("ALTER TABLE {t} ADD COLUMN z int", Some("42809")),
-    ("CREATE TRIGGER t BEFORE UPDATE ON {t} FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()", Some("42809")),
+    (
+        "CREATE TRIGGER t BEFORE UPDATE ON {t} FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        Some("42809"),
+    ),
     ("DO $$ DECLARE r {t}%ROWTYPE; BEGIN SELECT * INTO r FROM {t} LIMIT 1; END $$", None),
 ];
 
-const MERGE: &str = "MERGE INTO {t} USING (VALUES (1)) AS v (b) ON {t}.b = v.b WHEN MATCHED THEN UPDATE SET a = 'm'";
+const MERGE: &str =
+    "MERGE INTO {t} USING (VALUES (1)) AS v (b) ON {t}.b = v.b WHEN MATCHED THEN UPDATE SET a = 'm'";
 
 async fn world() -> World {
     World::start().await.unwrap()
@@ -126,7 +133,8 @@ async fn privileges_live_as_long_as_the_name() {
     let client = database.connect().await.unwrap();
     let may = async |role: &str, privilege: &str| -> bool {
         let sql = "SELECT has_table_privilege($1::text::name, 'new', $2) OR has_any_column_privilege($1::text::name, 'new', $2)";
-        let privileges = if privilege == "DELETE" { "SELECT has_table_privilege($1::text::name, 'new', $2)" } else { sql };
+        let privileges =
+            if privilege == "DELETE" { "SELECT has_table_privilege($1::text::name, 'new', $2)" } else { sql };
         client.query_one(privileges, &[&role, &privilege]).await.unwrap().get(0)
     };
     drive::run(&url, Command::Expand, &rename, usize::MAX).await.unwrap().outcome.unwrap();

@@ -222,7 +222,7 @@ impl Engine {
     pub async fn status(&self, files: &[MigrationFile]) -> Result<Vec<MigrationStatus>, Error> {
         let session = self.open().await?;
         let rows = known(&session).await?;
-        status::status(&session, rows, files).await
+        status::status(self, &session, rows, files).await
     }
 
     /// The event log, oldest first.
@@ -347,7 +347,7 @@ async fn known(session: &Session) -> Result<Vec<MigrationRow>, Error> {
     ledger::migrations(&session.client).await
 }
 
-async fn catalogs(session: &Session, rows: &[MigrationRow]) -> Result<(Catalog, Catalog), Error> {
+pub(crate) async fn catalogs(session: &Session, rows: &[MigrationRow]) -> Result<(Catalog, Catalog), Error> {
     let physical = introspect::introspect(&session.client).await?;
     let mut logical = physical.clone();
     for row in rows.iter().filter(|row| in_flight(row.state)) {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use concertina_plan::diagnostic::{Code, Diagnostic};
-use concertina_plan::plan::{Phase, Plan};
+use concertina_plan::plan::{Overlap, Phase, Plan};
 
 use crate::engine::{Confirm, Engine, Outcome, in_flight};
 use crate::error::Error;
@@ -189,9 +189,11 @@ async fn contract_one(
     }
     rights::require(&run.work, &run.settings, plan, Phase::Switch).await?;
     let rows = ledger::steps(&run.work.client, row.id).await?;
-    let open = plan.steps.iter().enumerate().filter(|(ordinal, step)| {
-        step.phase >= Phase::Switch && !is_done(&rows, row.id, *ordinal)
-    });
+    let open = plan
+        .steps
+        .iter()
+        .enumerate()
+        .filter(|(ordinal, step)| step.phase >= Phase::Switch && !is_done(&rows, row.id, *ordinal));
     dependents::refuse(&run.work.client, &name, "contract", open.map(|(_, step)| step)).await?;
     if row.state == MigrationState::Expanded {
         let who = run.work.who.clone();
@@ -253,37 +255,56 @@ impl Leg<'_> {
 
 /// Another migration in flight claims what this one changes, or the other way round.
 fn refuse_overlap(plan: &Plan, rows: &[MigrationRow], file: &MigrationFile) -> Result<(), Error> {
+    let Some((other, overlap)) = first_overlap(plan, rows) else { return Ok(()) };
+    let statement = plan.statements.get(overlap.own.statement).map(|statement| statement.sql.as_str());
+    let sql = statement.unwrap_or_default();
+    let start = file.text.find(sql).unwrap_or_default();
+    Err(Error::Refused {
+        migration: file.name.clone(),
+        diagnostics: vec![Diagnostic {
+            code: Code::Overlap,
+            span: start..start + sql.len(),
+            message: format!(
+                "{} is claimed by migration {}, which is in flight: its step \"{}\" ({}) and \"{}\" of this one ({}) must not \
+                 come between each other",
+                overlap.claim.object(),
+                other.name,
+                overlap.theirs.title,
+                overlap.theirs.phase.as_str(),
+                overlap.own.title,
+                overlap.own.phase.as_str(),
+            ),
+            help: format!("it can run {}", earliest(other)),
+            kind: None,
+        }],
+        text: file.text.clone(),
+    })
+}
+
+/// The first migration in flight that stands in the plan's way.
+pub(crate) fn first_overlap<'p>(
+    plan: &'p Plan,
+    rows: &'p [MigrationRow],
+) -> Option<(&'p MigrationRow, Overlap<'p>)> {
     let others = rows.iter().filter(|row| in_flight(row.state) && row.name != plan.migration);
-    for other in others {
-        let Some(theirs) = &other.plan else { continue };
-        let clash = plan
-            .claims
-            .iter()
-            .find_map(|claim| theirs.claims.iter().find(|their| claim.overlaps(their)).map(|_| claim));
-        let Some(claim) = clash else { continue };
-        let what = match &claim.column {
-            Some(column) => format!("column {column} of {}", claim.relation),
-            None => claim.relation.to_string(),
-        };
-        let earliest = match other.state {
-            MigrationState::Undoing => format!("once `concertina undo {}` is finished", other.name),
-            _ => format!("once {} is contracted (`concertina contract {}`)", other.name, other.name),
-        };
-        let first = plan.statements.first().map(|statement| statement.sql.as_str()).unwrap_or_default();
-        let start = file.text.find(first).unwrap_or_default();
-        return Err(Error::Refused {
-            migration: file.name.clone(),
-            diagnostics: vec![Diagnostic {
-                code: Code::Overlap,
-                span: start..start + first.len(),
-                message: format!("migration {} is in flight and claims {what} too", other.name),
-                help: format!("this one can run {earliest}, or after it was taken back"),
-                kind: None,
-            }],
-            text: file.text.clone(),
-        });
+    others
+        .filter_map(|row| row.plan.as_ref().map(|theirs| (row, theirs)))
+        .find_map(|(row, theirs)| plan.overlap(theirs).map(|overlap| (row, overlap)))
+}
+
+/// The earliest moment after which a migration in flight claims nothing any more.
+pub(crate) fn earliest(other: &MigrationRow) -> String {
+    let name = &other.name;
+    match other.state {
+        MigrationState::Undoing => format!("after undo of {name} (`concertina undo {name}`)"),
+        MigrationState::Expanding => format!(
+            "after contract of {name} (`concertina expand {name}`, then `concertina contract {name}`), or after it is taken back \
+             (`concertina undo {name}`)"
+        ),
+        _ => format!(
+            "after contract of {name} (`concertina contract {name}`), or after it is taken back (`concertina undo {name}`)"
+        ),
     }
-    Ok(())
 }
 
 impl Run {

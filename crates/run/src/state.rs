@@ -1,6 +1,6 @@
 //! What the ledger knows, as plain data for `status` and `history`.
 
-use concertina_plan::plan::{Phase, Plan};
+use concertina_plan::plan::{Claim, Phase, Plan};
 use serde::Serialize;
 
 /// A migration file as given to the engine.
@@ -57,6 +57,8 @@ pub struct MigrationStatus {
     pub error: Option<String>,
     /// What blocks the next phase now, in words.
     pub blocked_by: Vec<String>,
+    /// What it claims against others while it is in flight; empty otherwise.
+    pub claims: Vec<Claim>,
     /// The stored plan.
     #[serde(skip)]
     pub plan: Option<Plan>,

@@ -1,22 +1,33 @@
 //! What the ledger and the files say together.
 
+use std::collections::BTreeMap;
+
+use concertina_plan::Source;
+use concertina_plan::effect::fold;
 use concertina_plan::plan::{Phase, Plan};
 
 use crate::connect::Session;
+use crate::engine::{self, Engine, in_flight};
 use crate::error::Error;
 use crate::executor;
-use crate::forward::number;
+use crate::forward::{earliest, first_overlap, number};
 use crate::ledger::{self, MigrationRow, StepKey, StepRow};
 use crate::state::{MigrationFile, MigrationState, MigrationStatus, StepState, StepStatus};
 
 pub(crate) async fn status(
+    engine: &Engine,
     session: &Session,
     rows: Vec<MigrationRow>,
     files: &[MigrationFile],
 ) -> Result<Vec<MigrationStatus>, Error> {
     let mut all = Vec::new();
-    for file in files.iter().filter(|file| !rows.iter().any(|row| row.name == file.name)) {
-        all.push(pending(file));
+    let unknown: Vec<&MigrationFile> =
+        files.iter().filter(|file| !rows.iter().any(|row| row.name == file.name)).collect();
+    let mut waiting = waiting(engine, session, &rows, &unknown).await?;
+    for file in unknown {
+        let mut pending = pending(file);
+        pending.blocked_by.extend(waiting.remove(&file.name));
+        all.push(pending);
     }
     for row in rows {
         let steps = ledger::steps(&session.client, row.id).await?;
@@ -24,6 +35,38 @@ pub(crate) async fn status(
     }
     all.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(all)
+}
+
+/// Pending migrations, by name, that one in flight makes wait, in words. Later files are planned as if the earlier ones had
+/// run, up to the first that cannot be planned.
+async fn waiting(
+    engine: &Engine,
+    session: &Session,
+    rows: &[MigrationRow],
+    files: &[&MigrationFile],
+) -> Result<BTreeMap<String, String>, Error> {
+    let mut waiting = BTreeMap::new();
+    if files.is_empty() || !rows.iter().any(|row| in_flight(row.state)) {
+        return Ok(waiting);
+    }
+    let (mut physical, mut logical) = engine::catalogs(session, rows).await?;
+    for file in files {
+        let source = Source { name: &file.name, text: &file.text };
+        let Ok(plan) = concertina_plan::plan(source, &logical, &physical, &engine.policy) else { break };
+        if let Some((other, overlap)) = first_overlap(&plan, rows) {
+            let why = format!(
+                "{} is claimed by {} (\"{}\"); it can run {}",
+                overlap.claim.object(),
+                other.name,
+                overlap.theirs.title,
+                earliest(other)
+            );
+            waiting.insert(file.name.clone(), why);
+        }
+        let effects = || plan.steps.iter().flat_map(|step| &step.provides);
+        (physical, logical) = (fold(&physical, effects()), fold(&logical, effects()));
+    }
+    Ok(waiting)
 }
 
 fn pending(file: &MigrationFile) -> MigrationStatus {
@@ -39,6 +82,7 @@ fn pending(file: &MigrationFile) -> MigrationStatus {
         steps: Vec::new(),
         error: None,
         blocked_by: Vec::new(),
+        claims: Vec::new(),
         plan: None,
     }
 }
@@ -47,6 +91,12 @@ fn begun(row: MigrationRow, rows: &[StepRow]) -> MigrationStatus {
     let steps = row.plan.as_ref().map(|plan| steps(row.id, plan, rows)).unwrap_or_default();
     let baseline = row.is_baseline();
     MigrationStatus {
+        claims: row
+            .plan
+            .as_ref()
+            .filter(|_| in_flight(row.state))
+            .map(|plan| plan.claims.clone())
+            .unwrap_or_default(),
         blocked_by: row.plan.as_ref().map(|plan| blocked_by(row.state, plan, &steps)).unwrap_or_default(),
         name: row.name,
         state: row.state,

@@ -4,6 +4,9 @@ use concertina_run::state::{MigrationState, MigrationStatus, StepState};
 
 use super::{BAD, FAINT, STRONG, WARN, count, plural, table, table_text, time};
 
+/// How many claims are named one by one.
+const CLAIMS: usize = 6;
+
 /// The table, then details.
 pub fn text(migrations: &[MigrationStatus]) -> String {
     if migrations.is_empty() {
@@ -72,6 +75,14 @@ fn details(migration: &MigrationStatus) -> String {
     if let Some(error) = error {
         lines.push(format!("{BAD}stopped with{BAD:#}: {}", error.replace('\n', "\n    ")));
     }
+    let changed: Vec<String> =
+        migration.claims.iter().filter(|claim| claim.write).map(|claim| claim.object()).collect();
+    if !changed.is_empty() {
+        let more = changed.len().saturating_sub(CLAIMS);
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        let named = changed.iter().take(CLAIMS).cloned().collect::<Vec<_>>().join(", ");
+        lines.push(format!("claims {named}{more}"));
+    }
     for why in &migration.blocked_by {
         lines.push(format!("{WARN}blocked{WARN:#}: {why}"));
     }
@@ -108,7 +119,8 @@ fn next(migrations: &[MigrationStatus]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use concertina_plan::plan::Phase;
+    use concertina_plan::plan::{Claim, Phase};
+    use concertina_plan::sql::ident::{Ident, Name};
     use concertina_run::state::StepStatus;
 
     use super::*;
@@ -126,6 +138,7 @@ mod tests {
             steps: Vec::new(),
             error: None,
             blocked_by: Vec::new(),
+            claims: Vec::new(),
             plan: None,
         }
     }
@@ -170,6 +183,19 @@ MIGRATION  STATE      STEPS  SINCE                 BY
 Next: concertina expand 0002_b   # unless it is running now
 "
         );
+    }
+
+    #[test]
+    fn claims_and_who_waits_for_them() {
+        let mut first = migration("0001_a", MigrationState::Expanded);
+        let whole = |name: &str, write| Claim { relation: Name::new("public", name), column: None, write };
+        first.claims = vec![whole("a", false), whole("b", true)];
+        first.claims.push(Claim { column: Some(Ident::new("Total")), ..whole("t", true) });
+        let mut second = migration("0002_b", MigrationState::Pending);
+        second.blocked_by = vec!["public.b is claimed by 0001_a; it can run after contract of 0001_a".into()];
+        let text = shown(&[first, second]);
+        assert!(text.contains("0001_a\n  claims public.b, column \"Total\" of public.t\n"), "{text}");
+        assert!(text.contains("0002_b\n  blocked: public.b is claimed by 0001_a;"), "{text}");
     }
 
     #[test]

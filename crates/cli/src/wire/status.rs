@@ -40,8 +40,21 @@ pub struct Migration {
     pub error: Option<String>,
     /// What blocks its next phase now, in words.
     pub blocked_by: Vec<String>,
+    /// What it claims against other migrations while it is in flight; empty otherwise.
+    pub claims: Vec<Claim>,
     /// Its steps; empty while pending, and after `apply --simple` and `baseline`.
     pub steps: Vec<Step>,
+}
+
+/// What a migration in flight claims. Two migrations are not in flight together where their claims overlap.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Claim {
+    /// Relation, qualified and quoted.
+    pub relation: String,
+    /// Column, as the catalog spells it; absent where the relation as a whole is meant.
+    pub column: Option<String>,
+    /// It is changed; otherwise it is relied upon.
+    pub write: bool,
 }
 
 /// Where a migration stands.
@@ -122,7 +135,18 @@ impl From<&MigrationStatus> for Migration {
             by: status.by.clone(),
             error: status.error.clone(),
             blocked_by: status.blocked_by.clone(),
+            claims: status.claims.iter().map(Claim::from).collect(),
             steps: status.steps.iter().map(Step::from).collect(),
+        }
+    }
+}
+
+impl From<&concertina_plan::plan::Claim> for Claim {
+    fn from(claim: &concertina_plan::plan::Claim) -> Self {
+        Self {
+            relation: claim.relation.to_string(),
+            column: claim.column.as_ref().map(|column| column.as_str().to_owned()),
+            write: claim.write,
         }
     }
 }

@@ -7,8 +7,8 @@ use concertina_plan::diagnostic::{Code, Diagnostic};
 use concertina_plan::pg::lock::LockMode;
 use concertina_plan::pg::version::Version;
 use concertina_plan::plan::{
-    Action, Backfill, Facts, Fails, LockClaim, Notice, Phase, Plan, Probe, Step, Undo, Walk, Work, WorkKind,
-    Write, Written,
+    Action, Backfill, Claim, Facts, Fails, LockClaim, Notice, Phase, Plan, Probe, Step, Undo, Walk, Work,
+    WorkKind, Write, Written,
 };
 use concertina_plan::sql::ident::{Ident, Name};
 use concertina_run::engine::Outcome;
@@ -164,6 +164,10 @@ fn status_document() {
                 .collect(),
             error: Some("no".into()),
             blocked_by: vec!["pid 7".into()],
+            claims: vec![
+                Claim { relation: name(), column: None, write: true },
+                Claim { relation: name(), column: Some(Ident::new("A")), write: false },
+            ],
             plan: Some(plan()),
         })
         .collect();

@@ -39,6 +39,15 @@ pub(crate) fn add_identity(table: &Name, column: &Ident, identity: Identity, opt
     alter(table, column, &format!("ADD {}{options}", generated_as_identity(identity)))
 }
 
+/// `SET GENERATED …`
+pub(crate) fn set_identity(table: &Name, column: &Ident, identity: Identity) -> String {
+    let sort = match identity {
+        Identity::Always => "ALWAYS",
+        Identity::ByDefault => "BY DEFAULT",
+    };
+    alter(table, column, &format!("SET GENERATED {sort}"))
+}
+
 /// `DROP IDENTITY`
 pub(crate) fn drop_identity(table: &Name, column: &Ident) -> String {
     alter(table, column, "DROP IDENTITY")

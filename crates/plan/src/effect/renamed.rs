@@ -1,7 +1,8 @@
 //! A relation under another name. On the server everything refers to it by oid and so follows; here it is named, and followed.
 
-use crate::catalog::{Catalog, ConstraintKind, Object, User};
-use crate::sql::ident::Name;
+use super::Part;
+use crate::catalog::{Catalog, ConstraintKind, Object, Relation, User};
+use crate::sql::ident::{Ident, Name};
 
 /// Renames it, or moves it to another schema. Its indexes and owned sequences go along.
 pub(super) fn relation(catalog: &mut Catalog, from: &Name, to: &Name) {
@@ -26,7 +27,8 @@ pub(super) fn relation(catalog: &mut Catalog, from: &Name, to: &Name) {
         relation.partitions.iter_mut().for_each(follow);
         for dependent in relation.dependents.iter_mut().filter(|dependent| dependent.is_view(from)) {
             let materialized = dependent.description.starts_with("materialized ");
-            dependent.description = format!("{}view {called}", if materialized { "materialized " } else { "" });
+            dependent.description =
+                format!("{}view {called}", if materialized { "materialized " } else { "" });
         }
     }
     forget_texts(catalog, to);
@@ -46,7 +48,8 @@ pub(super) fn relation(catalog: &mut Catalog, from: &Name, to: &Name) {
 
 /// The statements that make a view anew name what it reads: its own, and those of the views over it, are out of date.
 fn forget_texts(catalog: &mut Catalog, renamed: &Name) {
-    let dependents = catalog.relation(renamed).map(|relation| relation.dependents.clone()).unwrap_or_default();
+    let dependents =
+        catalog.relation(renamed).map(|relation| relation.dependents.clone()).unwrap_or_default();
     for relation in catalog.relations.values_mut() {
         if relation.name == *renamed || dependents.iter().any(|dependent| dependent.is_view(&relation.name)) {
             relation.anew.clear();
@@ -68,6 +71,49 @@ fn sequences(catalog: &mut Catalog, from: &Name, to: &Name) {
             }
         }
         catalog.sequences.insert(sequence.name.clone(), sequence);
+    }
+}
+
+/// Renames a constraint, an index or a trigger.
+pub(super) fn part(catalog: &mut Catalog, table: &Name, part: Part, from: &Ident, to: &Ident) {
+    let follows = catalog.server.version.trigger_renames_follow_partitions();
+    let Some(relation) = catalog.relation(table) else { return };
+    let whole = match part {
+        // Keys and foreign keys have names of their own in partitions.
+        Part::Constraint => {
+            relation.constraint(from).is_some_and(|constraint| constraint.kind == ConstraintKind::Check)
+        }
+        Part::Index => false,
+        Part::Trigger => follows && relation.trigger(from).is_some_and(|trigger| trigger.row),
+    };
+    let mut rename = |relation: &mut Relation| match part {
+        Part::Constraint | Part::Index => {
+            let stands = relation.indexes.iter().any(|index| index.constraint.as_ref() == Some(from));
+            if part == Part::Constraint || stands {
+                for constraint in relation.constraints.iter_mut().filter(|known| known.name == *from) {
+                    constraint.name.clone_from(to);
+                }
+            }
+            for index in &mut relation.indexes {
+                let behind = index.constraint.as_ref() == Some(from);
+                if behind {
+                    index.constraint = Some(to.clone());
+                }
+                if behind || (part == Part::Index && index.name == *from) {
+                    index.name.clone_from(to);
+                }
+            }
+        }
+        Part::Trigger => {
+            for trigger in relation.triggers.iter_mut().filter(|known| known.name == *from) {
+                trigger.name.clone_from(to);
+            }
+        }
+    };
+    if whole {
+        super::for_tree(catalog, table, &mut rename);
+    } else if let Some(relation) = catalog.relations.get_mut(table) {
+        rename(relation);
     }
 }
 

@@ -29,6 +29,8 @@ pub mod drop_object;
 pub mod drop_table;
 pub mod drop_trigger;
 pub mod drop_view;
+pub mod identity;
+pub mod rename_part;
 pub mod rename_table;
 pub mod replace;
 pub mod set_default;

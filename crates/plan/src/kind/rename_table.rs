@@ -230,7 +230,8 @@ impl RenameTable {
         }
         let composite = catalog.types.contains_key(&self.to);
         composite.then(|| {
-            let when = format!("type {} exists already, and {} has a row type of its name", self.to, self.from);
+            let when =
+                format!("type {} exists already, and {} has a row type of its name", self.to, self.from);
             WillFail::new("42710", when, "choose another name")
         })
     }

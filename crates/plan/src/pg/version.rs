@@ -57,6 +57,12 @@ impl Version {
         (15..17).contains(&self.major())
     }
 
+    /// A trigger of a partitioned table takes its clones in partitions along when it is renamed: 15 and later.
+    /// Source: release notes 15; measured on 14 and 15.
+    pub fn trigger_renames_follow_partitions(self) -> bool {
+        self.major() >= 15
+    }
+
     /// Virtual generated columns: 18 and later. Source: release notes 18.
     pub fn virtual_columns(self) -> bool {
         self.major() >= 18

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Right;
 use crate::catalog::{Constraint, ConstraintKind};
-use crate::effect::Effect;
+use crate::effect::{Effect, Part};
 use crate::pg::lock::LockMode;
 use crate::plan::{Action, Phase, Plan, Step};
 
@@ -71,6 +71,13 @@ fn of_effect(effect: &Effect, proven: bool, needs: &mut BTreeSet<Right>) {
         }
         Effect::Trigger { table, .. } => {
             needs.insert(Right::Trigger(table.clone()));
+        }
+        // For an index as for a relation. Source: RangeVarCallbackForRenameRelation in src/backend/commands/tablecmds.c.
+        Effect::PartRenamed { table, part, .. } => {
+            needs.insert(Right::Own(table.clone()));
+            if *part == Part::Index {
+                needs.insert(Right::CreateIn(table.schema.clone()));
+            }
         }
         // Source: RangeVarCallbackForAlterRelation in src/backend/commands/tablecmds.c.
         Effect::RelationRenamed { from, to } => {

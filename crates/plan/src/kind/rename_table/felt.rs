@@ -20,7 +20,8 @@ pub(super) fn notices(change: &RenameTable, ctx: &Ctx, relation: &Relation) -> V
     let mut notices = vec![(Code::Breaks, format!("at contract: {}", gone(&change.from)))];
     let limits = limits(ctx, relation);
     if !limits.is_empty() {
-        let said = format!("until contract {to} is a view, and by that name there is no {}", limits.join("; no "));
+        let said =
+            format!("until contract {to} is a view, and by that name there is no {}", limits.join("; no "));
         notices.push((Code::Breaks, said));
     }
     if is_table(relation) {
@@ -44,10 +45,7 @@ pub(super) fn notices(change: &RenameTable, ctx: &Ctx, relation: &Relation) -> V
 }
 
 fn is_table(relation: &Relation) -> bool {
-    matches!(
-        relation.kind,
-        RelationKind::Table | RelationKind::PartitionedTable | RelationKind::ForeignTable
-    )
+    matches!(relation.kind, RelationKind::Table | RelationKind::PartitionedTable | RelationKind::ForeignTable)
 }
 
 /// What a view cannot do and its relation can.
@@ -70,13 +68,20 @@ fn limits(ctx: &Ctx, relation: &Relation) -> Vec<String> {
         RelationKind::Table | RelationKind::PartitionedTable | RelationKind::ForeignTable => {}
     }
     let has = |sort: fn(&ConstraintKind) -> bool| relation.constraints.iter().any(|key| sort(&key.kind));
-    let key =
-        |kind: &ConstraintKind| matches!(kind, ConstraintKind::PrimaryKey | ConstraintKind::Unique | ConstraintKind::Exclude);
+    let key = |kind: &ConstraintKind| {
+        matches!(kind, ConstraintKind::PrimaryKey | ConstraintKind::Unique | ConstraintKind::Exclude)
+    };
     add(true, "COPY … FROM or TO (42809; COPY (SELECT …) TO works)");
     add(true, "TRUNCATE (42809)");
-    add(ctx.physical.server.version.merges_only_into_tables(), "MERGE INTO (0A000; it works from PostgreSQL 17 on)");
+    add(
+        ctx.physical.server.version.merges_only_into_tables(),
+        "MERGE INTO (0A000; it works from PostgreSQL 17 on)",
+    );
     add(has(key), "ON CONFLICT ON CONSTRAINT (42704; ON CONFLICT with columns works)");
-    add(has(|kind| *kind == ConstraintKind::PrimaryKey), "GROUP BY the primary key alone beside other columns (42803)");
+    add(
+        has(|kind| *kind == ConstraintKind::PrimaryKey),
+        "GROUP BY the primary key alone beside other columns (42803)",
+    );
     add(
         relation.columns.iter().any(|column| column.generated.is_some() || column.identity.is_some()),
         "UPDATE that sets a generated or identity column to DEFAULT (428C9)",

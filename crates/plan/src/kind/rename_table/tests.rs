@@ -25,14 +25,24 @@ fn a_view_first_and_the_name_at_contract() {
     ] {
         assert!(shown.contains(part), "{part} in {shown}");
     }
-    assert!(plan.steps.iter().all(|step| matches!(&step.undo, Undo::Steps { steps, loses: None } if steps.len() == 1)));
+    assert!(
+        plan.steps
+            .iter()
+            .all(|step| matches!(&step.undo, Undo::Steps { steps, loses: None } if steps.len() == 1))
+    );
 }
 
 #[test]
 fn another_schema_is_another_name() {
     let shown = show(&plan(&catalog(SCHEMA), "ALTER TABLE users SET SCHEMA app"));
-    assert!(shown.contains("CREATE VIEW app.users ") && shown.contains("ALTER TABLE public.users SET SCHEMA app"), "{shown}");
-    assert!(show(&plan(&catalog(SCHEMA), "ALTER VIEW names RENAME TO n")).contains("ALTER VIEW public.names RENAME TO n"));
+    assert!(
+        shown.contains("CREATE VIEW app.users ") && shown.contains("ALTER TABLE public.users SET SCHEMA app"),
+        "{shown}"
+    );
+    assert!(
+        show(&plan(&catalog(SCHEMA), "ALTER VIEW names RENAME TO n"))
+            .contains("ALTER VIEW public.names RENAME TO n")
+    );
 }
 
 #[test]
@@ -46,7 +56,10 @@ fn row_security_needs_fifteen() {
     assert_eq!(plan(&secured(15), "ALTER TABLE users RENAME TO people").steps.len(), 2);
     let (code, said) = refused(&secured(14), "ALTER TABLE users RENAME TO people");
     assert!(code == Code::NoOnlineForm && said.contains("row level security"), "{said}");
-    assert!(!show(&plan(&catalog_on(14, SCHEMA), "ALTER TABLE users RENAME TO people")).contains("security_invoker"));
+    assert!(
+        !show(&plan(&catalog_on(14, SCHEMA), "ALTER TABLE users RENAME TO people"))
+            .contains("security_invoker")
+    );
 }
 
 #[test]
@@ -75,10 +88,15 @@ fn what_is_taken_or_missing_fails() {
 
 #[test]
 fn what_follows_in_the_file_must_not_touch_it() {
-    for after in ["ALTER TABLE people ADD COLUMN x int", "CREATE VIEW v AS SELECT id FROM people", "CREATE TABLE users (id int)"] {
+    for after in [
+        "ALTER TABLE people ADD COLUMN x int",
+        "CREATE VIEW v AS SELECT id FROM people",
+        "CREATE TABLE users (id int)",
+    ] {
         let (code, said) = refused(&catalog(SCHEMA), &format!("ALTER TABLE users RENAME TO people; {after}"));
         assert!(code == Code::SplitFile && said.contains("at contract only"), "{after}: {said}");
     }
-    let before = plan(&catalog(SCHEMA), "ALTER TABLE users ADD COLUMN x int; ALTER TABLE users RENAME TO people");
+    let before =
+        plan(&catalog(SCHEMA), "ALTER TABLE users ADD COLUMN x int; ALTER TABLE users RENAME TO people");
     assert!(show(&before).contains("SELECT id, name, low, x FROM public.users"));
 }

@@ -17,7 +17,7 @@ use crate::plan::{LockClaim, Work, WorkKind};
 use crate::sql::ast;
 use crate::sql::ident::{Ident, Name};
 use crate::sql::lower::alter_table::{changed, is_cascade};
-use crate::sql::lower::{Lower, Lowered, Refused, Run, kinds, tree};
+use crate::sql::lower::{Lower, Lowered, Refused, Run, identity, kinds, tree};
 use crate::sql::similar::did_you_mean;
 use crate::sql::tokens::Kind;
 use crate::sql::types;
@@ -52,6 +52,9 @@ pub(crate) fn lower(
             return Ok(Vec::new());
         }
         return Err(lower.missing_column(kind, table, &column));
+    }
+    if let Some(changes) = identity::lower(lower, table, command, at) {
+        return changes;
     }
     match command.subtype() {
         At::AtValidateConstraint => validate(lower, table, &column),
@@ -284,31 +287,6 @@ fn refused(
             "make a new table, or use an extension that repacks beside running writes",
             rewrite(run),
         ),
-        At::AtAddIdentity => (
-            Code::NotYet,
-            format!(
-                "ADD GENERATED … AS IDENTITY takes ACCESS EXCLUSIVE on {on} for a moment, starts its sequence at 1 whatever rows there are, and with ALWAYS rejects running code that writes {column} itself"
-            ),
-            "allow it, with RESTART set beyond the highest value there is",
-            run.unknown(kind),
-        ),
-        At::AtDropIdentity => {
-            let gone = Effect::Identity { table: on.clone(), column: column.clone(), identity: None };
-            let sequences =
-                lower.catalog.sequences.values().filter(|sequence| {
-                    sequence.owned_by.as_ref().is_some_and(|(t, c)| t == on && c == column)
-                });
-            let mut run = run.effect(gone);
-            run.effects.extend(sequences.map(|sequence| Effect::SequenceGone(sequence.name.clone())));
-            (
-                Code::NotYet,
-                format!(
-                    "after DROP IDENTITY running code that leaves {column} out fails; it takes ACCESS EXCLUSIVE on {on} for a moment"
-                ),
-                "allow it when running code writes the column itself",
-                run,
-            )
-        }
         At::AtEnableTrig
         | At::AtEnableAlwaysTrig
         | At::AtEnableReplicaTrig

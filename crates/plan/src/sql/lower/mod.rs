@@ -36,6 +36,7 @@ mod create_table;
 mod dml;
 mod drop;
 mod function;
+mod identity;
 mod index;
 mod kinds;
 mod output;

@@ -6,20 +6,19 @@ use crate::catalog::{Catalog, ConstraintKind, Sequence};
 use crate::diagnostic::Code;
 use crate::effect::Effect;
 use crate::pg::lock::LockMode;
-use crate::plan::LockClaim;
 use crate::sql::ast;
 use crate::sql::ident::{Ident, Name};
 use crate::sql::lower::alter_table::changed;
 use crate::sql::lower::{Lower, Lowered, Refused, Run, kinds, tree, written};
 
-mod index;
 mod loose;
+mod part;
 pub(crate) mod schema;
 mod table;
 
 /// RENAME: no change where IF EXISTS finds nothing, otherwise a refusal.
 pub(crate) fn lower(lower: &Lower, statement: &RenameStmt) -> Lowered {
-    if let Some(changes) = index::rename(lower, statement).or_else(|| table::rename(lower, statement)) {
+    if let Some(changes) = part::rename(lower, statement).or_else(|| table::rename(lower, statement)) {
         return changes;
     }
     match refused(lower, statement) {
@@ -67,31 +66,6 @@ fn refused(lower: &Lower, statement: &RenameStmt) -> Option<Refused> {
                 run,
             )
         }
-        ObjectType::ObjectTabconstraint => {
-            let effects = changed(lower.catalog, &table.name, |table| {
-                for constraint in table.constraints.iter_mut().filter(|c| c.name == old) {
-                    constraint.name = new.clone();
-                }
-                for index in table.indexes.iter_mut().filter(|i| i.constraint.as_ref() == Some(&old)) {
-                    index.name = new.clone();
-                    index.constraint = Some(new.clone());
-                }
-            });
-            let mut run = Run { effects, ..run };
-            if table.indexes.iter().any(|index| index.constraint.as_ref() == Some(&old)) {
-                let relation = table.name.sibling(old.clone());
-                run.locks.push(LockClaim { relation, mode: LockMode::ShareUpdateExclusive });
-            }
-            at_once(lower, statement, run)
-        }
-        ObjectType::ObjectTrigger => {
-            let effects = changed(lower.catalog, &table.name, |table| {
-                for trigger in table.triggers.iter_mut().filter(|t| t.name == old) {
-                    trigger.name = new.clone();
-                }
-            });
-            at_once(lower, statement, Run { effects, ..run })
-        }
         _ => at_once(lower, statement, run),
     })
 }
@@ -107,17 +81,39 @@ fn at_once(lower: &Lower, statement: &RenameStmt, run: Run) -> Refused {
     } else {
         Ident::from(statement.subname.as_str()).to_string()
     };
-    let reason = format!(
-        "{} {called}: the name changes for everybody at once: whoever uses the old one fails from that instant",
-        kinds::words(kind)
-    );
-    lower.refuse(
-        kind,
-        Code::NoOnlineForm,
-        reason,
-        "make the object anew under the new name, and drop the old one when nobody uses it; or allow it, if no running code uses the name",
-        run,
-    )
+    let (reason, way_out) = why(statement.rename_type());
+    lower.refuse(kind, Code::NoOnlineForm, format!("{} {called}: {reason}", kinds::words(kind)), way_out, run)
+}
+
+/// Why there is no form in which the old and the new name both work.
+fn why(sort: ObjectType) -> (&'static str, &'static str) {
+    const ANEW: &str = "make the object anew under the new name, and drop the old one when nobody uses it; or allow it, if no \
+                        running code uses the name";
+    match sort {
+        ObjectType::ObjectSequence => (
+            "it has no second name: new code could not draw from it by the new one before, nor old code by the old one after",
+            "make a sequence of the new name that starts well beyond the old one, let the code move over, and drop the old one; or \
+             allow it, if no running code uses the name",
+        ),
+        ObjectType::ObjectType | ObjectType::ObjectDomain => (
+            "it has no second name: a domain over it is another type, for which the operators of an enum are missing (42883)",
+            ANEW,
+        ),
+        ObjectType::ObjectFunction | ObjectType::ObjectProcedure | ObjectType::ObjectRoutine => (
+            "the name changes for everybody at once: who calls it by the old one fails from that instant (42883)",
+            "make a function of the new name that calls it, let the code move over, and drop the old one then; or allow it, if no \
+             running code uses the name",
+        ),
+        ObjectType::ObjectSchema => (
+            "every name with that schema in it changes at once: code, functions and a search_path that have it fail from that \
+             instant",
+            "make the schema anew, move table after table there with SET SCHEMA, which works by both names until contract, and drop \
+             the old one; or allow it, if no running code uses the name",
+        ),
+        _ => {
+            ("the name changes for everybody at once: whoever uses the old one fails from that instant", ANEW)
+        }
+    }
 }
 
 /// Effects of a new name of a column: everything that names it follows.

@@ -48,4 +48,3 @@ pub(super) fn effects(lower: &Lower, statement: &RenameStmt, new: &Ident) -> Vec
         _ => Vec::new(),
     }
 }
-

@@ -15,7 +15,8 @@ pub(super) fn rename(lower: &Lower, statement: &RenameStmt) -> Option<Lowered> {
     let relation = lower.catalog.resolve(schema.as_ref(), &name)?;
     let kind = kinds::rename(statement.rename_type());
     let to = relation.name.sibling(Ident::from(statement.newname.as_str()));
-    fits(lower, kind, statement.rename_type(), relation).map(|fits| fits.map(|()| vec![change(kind, relation, to)]))
+    fits(lower, kind, statement.rename_type(), relation)
+        .map(|fits| fits.map(|()| vec![change(kind, relation, to)]))
 }
 
 /// The same for SET SCHEMA. A relation that is in the schema already stays there.

@@ -1,0 +1,124 @@
+//! Several migrations in flight at once: columns apart do not meet, a renaming takes the whole table, and each can be contracted
+//! or taken back while another waits.
+#![expect(clippy::unwrap_used, reason = "a failed setup is a failed test, in helpers too")]
+
+use concertina_plan::diagnostic::{Code, Diagnostic};
+use concertina_proof::drive::{self, Recorder};
+use concertina_proof::world::World;
+use concertina_run::engine::Confirm;
+use concertina_run::state::{MigrationFile, MigrationState, MigrationStatus};
+use concertina_run::{Engine, Error};
+
+const SCHEMA: &str = "
+    CREATE TABLE t (id bigint PRIMARY KEY, a int, b int, c int);
+    INSERT INTO t SELECT i, i, i, i FROM generate_series(1, 500) AS i;
+    CREATE TABLE other (id bigint PRIMARY KEY);";
+
+fn file(name: &str, text: &str) -> MigrationFile {
+    MigrationFile { name: name.to_owned(), text: text.to_owned() }
+}
+
+async fn engine(url: &str) -> Engine {
+    let engine = drive::engine(url, drive::settings(), &Recorder::new(usize::MAX)).await.unwrap();
+    engine.init().await.unwrap();
+    engine
+}
+
+fn refused(result: Result<impl std::fmt::Debug, Error>) -> Diagnostic {
+    match result {
+        Err(Error::Refused { mut diagnostics, .. }) => diagnostics.remove(0),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn of<'s>(status: &'s [MigrationStatus], name: &str) -> &'s MigrationStatus {
+    status.iter().find(|migration| migration.name == name).unwrap()
+}
+
+const YES: Confirm = Confirm { destroy: true };
+
+#[tokio::test]
+async fn columns_apart_do_not_meet() {
+    let world = World::start().await.unwrap();
+    let database = world.database(SCHEMA).await.unwrap();
+    let files = [
+        file("0001_a", "ALTER TABLE t ALTER a SET NOT NULL"),
+        file("0002_b", "ALTER TABLE t DROP COLUMN b"),
+        file("0003_c", "ALTER TABLE t ALTER c SET NOT NULL; DROP TABLE other"),
+    ];
+    let engine = engine(&database.url()).await;
+    engine.expand(&files, None).await.unwrap();
+    let status = engine.status(&files).await.unwrap();
+    assert!(status.iter().all(|migration| migration.state == MigrationState::Expanded));
+    assert!(
+        of(&status, "0002_b")
+            .claims
+            .iter()
+            .any(|claim| claim.write && claim.object() == "column b of public.t")
+    );
+
+    // Without a name it is not clear which is meant.
+    match engine.undo(None).await {
+        Err(Error::CannotUndo { why, .. }) => assert!(why.contains("0001_a, 0002_b, 0003_c"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    // The second first, then the third is taken back while the first waits; the first last.
+    engine.contract(&files, Some("0002_b"), YES).await.unwrap();
+    engine.undo(Some("0003_c")).await.unwrap();
+    engine.contract(&files, Some("0001_a"), YES).await.unwrap();
+    let client = database.connect().await.unwrap();
+    client.batch_execute("INSERT INTO t (id, a) VALUES (1000, 1); SELECT id FROM other").await.unwrap();
+    assert!(client.batch_execute("INSERT INTO t (id) VALUES (1001)").await.is_err());
+    assert!(client.batch_execute("SELECT b FROM t").await.is_err());
+    // And once more, and the contracted ones back.
+    engine.expand(&files, Some("0003_c")).await.unwrap();
+    engine.undo(Some("0003_c")).await.unwrap();
+    engine.undo(Some("0002_b")).await.unwrap();
+    engine.undo(Some("0001_a")).await.unwrap();
+    client.batch_execute("INSERT INTO t (id) VALUES (1001); SELECT b FROM t").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_renaming_takes_the_whole_table() {
+    let world = World::start().await.unwrap();
+    let database = world.database(SCHEMA).await.unwrap();
+    let files = [
+        file("0001_rename", "ALTER TABLE t RENAME TO u"),
+        file("0002_apart", "ALTER TABLE other ADD COLUMN x int; ALTER TABLE other ALTER x SET DEFAULT 1"),
+        file("0003_column", "ALTER TABLE u ADD COLUMN x int"),
+        file("0004_key", "CREATE TABLE child (u bigint REFERENCES u)"),
+        file("0005_view", "CREATE VIEW v AS SELECT id FROM u"),
+        file("0006_old", "CREATE TABLE t (id int)"),
+    ];
+    let engine = engine(&database.url()).await;
+    engine.expand(&files[..2], None).await.unwrap();
+    let status = engine.status(&files).await.unwrap();
+    assert_eq!(of(&status, "0001_rename").state, MigrationState::Expanded);
+    assert_eq!(of(&status, "0002_apart").state, MigrationState::Done);
+    for (at, name) in [(2, "0003_column"), (3, "0004_key"), (4, "0005_view"), (5, "0006_old")] {
+        let said = of(&status, name).blocked_by.join("; ");
+        assert!(
+            said.contains("0001_rename") && said.contains("after contract of 0001_rename"),
+            "{name}: {said}"
+        );
+        let diagnostic = refused(engine.expand(&files[..=at], Some(name)).await);
+        assert_eq!(diagnostic.code, Code::Overlap);
+        let object = if name == "0006_old" { "public.t" } else { "public.u" };
+        for part in [object, "0001_rename", "Drop view public.u and give public.t its name"] {
+            assert!(diagnostic.message.contains(part), "{}", diagnostic.message);
+        }
+        assert!(diagnostic.help.contains("after contract of 0001_rename"), "{}", diagnostic.help);
+    }
+    engine.contract(&files[..2], Some("0001_rename"), YES).await.unwrap();
+    engine.expand(&files, None).await.unwrap();
+    let client = database.connect().await.unwrap();
+    client
+        .batch_execute("SELECT x FROM u; SELECT u FROM child; SELECT id FROM v; SELECT id FROM t")
+        .await
+        .unwrap();
+    // What was built upon the new name must go before it.
+    match engine.undo(Some("0001_rename")).await {
+        Err(Error::CannotUndo { why, .. }) => assert!(why.contains("take that back first"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+}

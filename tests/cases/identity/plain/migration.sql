@@ -1,0 +1,1 @@
+ALTER TABLE orders ALTER number DROP IDENTITY;

@@ -1,0 +1,1 @@
+ALTER TRIGGER touch ON events RENAME TO zzz;
