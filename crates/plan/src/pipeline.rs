@@ -57,7 +57,7 @@ pub fn plan(
     schedule::order(&mut steps);
     if diagnostics.is_empty()
         && let Err((statement, refusal)) =
-            schedule::check(&steps, physical).and_then(|()| outcome::check(logical, &steps, &after))
+            schedule::check(&steps, physical, logical).and_then(|()| outcome::check(logical, &steps, &after))
     {
         diagnostics.push(locate(refusal, &statements[statement], None));
     }

@@ -13,12 +13,18 @@ pub(crate) fn order(steps: &mut [Step]) {
 
 /// Checks every step's needs against the physical catalog as it will be then. Returns the first step whose needs are not met,
 /// with the refusal.
-pub(crate) fn check(steps: &[Step], physical: &Catalog) -> Result<(), (usize, Refusal)> {
+/// What only the logical catalog has is still to come from a migration in flight.
+pub(crate) fn check(
+    steps: &[Step],
+    physical: &Catalog,
+    logical: &Catalog,
+) -> Result<(), (usize, Refusal)> {
     let mut catalog = physical.clone();
     for (at, step) in steps.iter().enumerate() {
         if let Some(need) = step.requires.iter().find(|need| !met(need, &catalog)) {
             let later = fold(&catalog, steps[at..].iter().flat_map(|step| &step.provides));
-            return Err((step.statement, unmet(step, need, met(need, &later))));
+            let in_flight = !met(need, physical) && met(need, logical);
+            return Err((step.statement, unmet(step, need, met(need, &later), in_flight)));
         }
         for effect in &step.provides {
             effect.apply(&mut catalog);
@@ -27,8 +33,18 @@ pub(crate) fn check(steps: &[Step], physical: &Catalog) -> Result<(), (usize, Re
     Ok(())
 }
 
-fn unmet(step: &Step, need: &Need, later: bool) -> Refusal {
-    if later {
+fn unmet(step: &Step, need: &Need, later: bool, in_flight: bool) -> Refusal {
+    if in_flight {
+        Refusal::new(
+            Code::Overlap,
+            format!(
+                "\"{}\" needs {}, which a migration in flight delivers only at contract",
+                step.title,
+                describe(need)
+            ),
+            "contract that one first; `concertina status` shows what is in flight",
+        )
+    } else if later {
         Refusal::new(
             Code::SplitFile,
             format!(

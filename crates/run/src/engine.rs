@@ -289,7 +289,8 @@ impl Engine {
     ) -> Result<Plan, Error> {
         let (physical, logical) = catalogs(session, rows).await?;
         let source = Source { name: &file.name, text: &file.text };
-        concertina_plan::plan(source, &logical, &physical, &self.policy).map_err(|diagnostics| {
+        concertina_plan::plan(source, &logical, &physical, &self.policy).map_err(|mut diagnostics| {
+            forward::name_in_flight(&mut diagnostics, rows);
             Error::Refused { migration: file.name.clone(), diagnostics, text: file.text.clone() }
         })
     }

@@ -292,6 +292,14 @@ pub(crate) fn first_overlap<'p>(
         .find_map(|(row, theirs)| plan.overlap(theirs).map(|overlap| (row, overlap)))
 }
 
+/// What the planner says of "a migration in flight" it says without knowing which there are.
+pub(crate) fn name_in_flight(diagnostics: &mut [Diagnostic], rows: &[MigrationRow]) {
+    let moments: Vec<String> = rows.iter().filter(|row| in_flight(row.state)).map(earliest).collect();
+    for diagnostic in diagnostics.iter_mut().filter(|diagnostic| diagnostic.code == Code::Overlap) {
+        diagnostic.help = format!("it can run {}", moments.join(", or "));
+    }
+}
+
 /// The earliest moment after which a migration in flight claims nothing any more.
 pub(crate) fn earliest(other: &MigrationRow) -> String {
     let name = &other.name;

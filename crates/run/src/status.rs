@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use concertina_plan::Source;
+use concertina_plan::diagnostic::Code;
 use concertina_plan::effect::fold;
 use concertina_plan::plan::{Phase, Plan};
 
@@ -10,7 +11,7 @@ use crate::connect::Session;
 use crate::engine::{self, Engine, in_flight};
 use crate::error::Error;
 use crate::executor;
-use crate::forward::{earliest, first_overlap, number};
+use crate::forward::{earliest, first_overlap, name_in_flight, number};
 use crate::ledger::{self, MigrationRow, StepKey, StepRow};
 use crate::state::{MigrationFile, MigrationState, MigrationStatus, StepState, StepStatus};
 
@@ -52,7 +53,16 @@ async fn waiting(
     let (mut physical, mut logical) = engine::catalogs(session, rows).await?;
     for file in files {
         let source = Source { name: &file.name, text: &file.text };
-        let Ok(plan) = concertina_plan::plan(source, &logical, &physical, &engine.policy) else { break };
+        let plan = match concertina_plan::plan(source, &logical, &physical, &engine.policy) {
+            Ok(plan) => plan,
+            Err(mut diagnostics) => {
+                name_in_flight(&mut diagnostics, rows);
+                let overlap = diagnostics.into_iter().find(|diagnostic| diagnostic.code == Code::Overlap);
+                let why = overlap.map(|overlap| format!("{}; {}", overlap.message, overlap.help));
+                waiting.extend(why.map(|why| (file.name.clone(), why)));
+                break;
+            }
+        };
         if let Some((other, overlap)) = first_overlap(&plan, rows) {
             let why = format!(
                 "{} is claimed by {} (\"{}\"); it can run {}",
