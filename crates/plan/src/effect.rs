@@ -319,19 +319,11 @@ impl Effect {
 }
 
 impl Effect {
-    /// What it claims against other migrations in flight: what it changes, and the columns that it relies on. Triggers,
-    /// sequences and functions of their own claim nothing: their names collide on the server if at all.
+    /// What it claims against other migrations in flight: what it changes, and the columns that its constraints rely on. Indexes,
+    /// triggers and views claim no column: they are planned for the columns that are there at the end, and follow them.
     pub fn claims(&self) -> Vec<Claim> {
         let whole = |relation: &Name| Claim { relation: relation.clone(), column: None, write: true };
-        let columns = |table: &Name, columns: &mut dyn Iterator<Item = &Ident>, write: bool| -> Vec<Claim> {
-            let claim =
-                |column: &Ident| Claim { relation: table.clone(), column: Some(column.clone()), write };
-            columns.map(claim).collect()
-        };
-        let referenced = |constraint: &Constraint| match &constraint.kind {
-            ConstraintKind::ForeignKey { table, columns: to } => columns(table, &mut to.iter(), false),
-            _ => Vec::new(),
-        };
+        let changed = |table: &Name, column: &Ident| vec![column_claim(table, column, true)];
         match self {
             Self::RelationGone(name) => vec![whole(name)],
             Self::Relation(relation) => std::iter::once(whole(&relation.name))
@@ -339,20 +331,43 @@ impl Effect {
                 .collect(),
             Self::RelationRenamed { from, to } => vec![whole(from), whole(to)],
             Self::PartRenamed { table, .. } => vec![whole(table)],
-            Self::Column { table, column } => columns(table, &mut std::iter::once(&column.name), true),
+            Self::Column { table, column } => changed(table, &column.name),
             Self::ColumnGone { table, column }
             | Self::Default { table, column, .. }
             | Self::NotNull { table, column, .. }
-            | Self::Identity { table, column, .. } => columns(table, &mut std::iter::once(column), true),
+            | Self::Identity { table, column, .. } => changed(table, column),
             Self::Constraint { table, constraint } => {
-                let own = columns(table, &mut constraint.columns.iter(), false);
-                own.into_iter().chain(referenced(constraint)).collect()
+                let own = constraint.columns.iter().map(|column| column_claim(table, column, false));
+                own.chain(referenced(constraint)).collect()
             }
-            Self::Index { table, index } => columns(table, &mut index.uses.iter(), false),
-            Self::Trigger { table, trigger } => columns(table, &mut trigger.update_of.iter(), false),
-            Self::Dependent { relation, dependent } => columns(relation, &mut dependent.column.iter(), false),
             _ => Vec::new(),
         }
+    }
+
+    /// The columns that what it makes stands on: to take them back would take it along.
+    pub fn stands_on(&self) -> Vec<Claim> {
+        let columns: (&Name, Vec<&Ident>) = match self {
+            Self::Index { table, index } => (table, index.uses.iter().collect()),
+            Self::Trigger { table, trigger } => (table, trigger.update_of.iter().collect()),
+            Self::Dependent { relation, dependent } => (relation, dependent.column.iter().collect()),
+            _ => return Vec::new(),
+        };
+        let (table, columns) = columns;
+        columns.into_iter().map(|column| column_claim(table, column, false)).collect()
+    }
+}
+
+fn column_claim(table: &Name, column: &Ident, write: bool) -> Claim {
+    Claim { relation: table.clone(), column: Some(column.clone()), write }
+}
+
+/// What a foreign key refers to.
+fn referenced(constraint: &Constraint) -> Vec<Claim> {
+    match &constraint.kind {
+        ConstraintKind::ForeignKey { table, columns } => {
+            columns.iter().map(|column| column_claim(table, column, false)).collect()
+        }
+        _ => Vec::new(),
     }
 }
 

@@ -14,11 +14,7 @@ pub(crate) fn order(steps: &mut [Step]) {
 /// Checks every step's needs against the physical catalog as it will be then. Returns the first step whose needs are not met,
 /// with the refusal.
 /// What only the logical catalog has is still to come from a migration in flight.
-pub(crate) fn check(
-    steps: &[Step],
-    physical: &Catalog,
-    logical: &Catalog,
-) -> Result<(), (usize, Refusal)> {
+pub(crate) fn check(steps: &[Step], physical: &Catalog, logical: &Catalog) -> Result<(), (usize, Refusal)> {
     let mut catalog = physical.clone();
     for (at, step) in steps.iter().enumerate() {
         if let Some(need) = step.requires.iter().find(|need| !met(need, &catalog)) {

@@ -79,6 +79,30 @@ async fn columns_apart_do_not_meet() {
 }
 
 #[tokio::test]
+async fn what_stands_on_a_column_does_not_wait_for_it_and_goes_first() {
+    let world = World::start().await.unwrap();
+    let database = world.database(SCHEMA).await.unwrap();
+    let files = [
+        file(
+            "0001_sum",
+            "ALTER TABLE t ADD COLUMN sum int; UPDATE t SET sum = a + b; ALTER TABLE t ALTER sum SET NOT NULL",
+        ),
+        file("0002_index", "CREATE INDEX t_sum ON t (sum)"),
+    ];
+    let engine = engine(&database.url()).await;
+    engine.expand(&files, None).await.unwrap();
+    let status = engine.status(&files).await.unwrap();
+    assert_eq!(of(&status, "0001_sum").state, MigrationState::Expanded);
+    assert_eq!(of(&status, "0002_index").state, MigrationState::Done);
+    match engine.undo(Some("0001_sum")).await {
+        Err(Error::CannotUndo { why, .. }) => assert!(why.contains("0002_index ran after it"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    engine.undo(Some("0002_index")).await.unwrap();
+    engine.undo(Some("0001_sum")).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_renaming_takes_the_whole_table() {
     let world = World::start().await.unwrap();
     let database = world.database(SCHEMA).await.unwrap();

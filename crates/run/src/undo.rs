@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use concertina_plan::batch;
+use concertina_plan::effect::Effect;
 use concertina_plan::plan::{Action, Claim, Plan, Step, Undo, Walk};
 
 use crate::engine::{Outcome, in_flight};
@@ -178,10 +179,11 @@ fn refuse_built_upon(row: &MigrationRow, plan: &Plan, rows: &[MigrationRow]) -> 
     for other in later {
         let Some(theirs) = &other.plan else { continue };
         let binds = |claim: &&Claim| claim.write || claim.column.is_some();
+        let stands: Vec<Claim> =
+            theirs.steps.iter().flat_map(|step| &step.provides).flat_map(Effect::stands_on).collect();
+        let later = || theirs.claims.iter().chain(&stands).filter(binds);
         let mut claims = plan.claims.iter().filter(binds);
-        if let Some(claim) =
-            claims.find(|claim| theirs.claims.iter().filter(binds).any(|their| claim.overlaps(their)))
-        {
+        if let Some(claim) = claims.find(|claim| later().any(|their| claim.overlaps(their))) {
             return Err(Error::CannotUndo {
                 migration: row.name.clone(),
                 why: format!(
