@@ -133,6 +133,44 @@ pub struct Column {
     /// Added by a planned statement of the same file: old code never names it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub new_here: bool,
+    /// What else a second column in its place must be given.
+    #[serde(default, skip_serializing_if = "Extras::is_empty")]
+    pub extras: Extras,
+}
+
+/// What is said of a column beside its definition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extras {
+    /// Collation as SQL names it, where it is not the type's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collation: Option<String>,
+    /// Rights on this column alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grants: Vec<ColumnGrant>,
+    /// Comment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// `SET STATISTICS`, where it was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistics: Option<i32>,
+}
+
+impl Extras {
+    /// Whether nothing is said.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A right on one column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnGrant {
+    /// `SELECT`, `INSERT`, `UPDATE` or `REFERENCES`.
+    pub privilege: String,
+    /// Role; `None` is PUBLIC.
+    pub to: Option<Ident>,
+    /// WITH GRANT OPTION
+    pub grantable: bool,
 }
 
 /// A NOT NULL marking.

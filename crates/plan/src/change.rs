@@ -25,6 +25,7 @@ use crate::kind::drop_object::DropObject;
 use crate::kind::drop_table::DropTable;
 use crate::kind::drop_trigger::DropTrigger;
 use crate::kind::drop_view::DropView;
+use crate::kind::rename_column::RenameColumn;
 use crate::kind::replace::Replace;
 use crate::kind::set_default::SetDefault;
 use crate::kind::set_not_null::SetNotNull;
@@ -63,6 +64,8 @@ pub enum Change {
     CreateIndex(CreateIndex),
     /// CREATE TRIGGER on a table that is in use
     CreateTrigger(CreateTrigger),
+    /// RENAME COLUMN
+    RenameColumn(RenameColumn),
     /// DROP and CREATE of one view, trigger or function, joined
     Replace(Replace),
     /// DROP INDEX
@@ -111,6 +114,7 @@ impl Change {
             Self::AddColumn(kind) => kind,
             Self::CreateIndex(kind) => kind,
             Self::CreateTrigger(kind) => kind,
+            Self::RenameColumn(kind) => kind,
             Self::Replace(kind) => kind,
             Self::DropIndex(kind) => kind,
             Self::AddCheck(kind) => kind,

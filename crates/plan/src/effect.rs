@@ -10,6 +10,8 @@ use crate::catalog::{
 use crate::plan::Claim;
 use crate::sql::ident::{Ident, Name};
 
+mod renamed;
+
 /// One change of the catalog. Objects are carried whole, so folding needs no server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -35,6 +37,15 @@ pub enum Effect {
         table: Name,
         /// Column.
         column: Ident,
+    },
+    /// A column gets another name, in the table and all its partitions; whatever names it follows.
+    ColumnRenamed {
+        /// Table.
+        table: Name,
+        /// Column.
+        column: Ident,
+        /// Its new name.
+        to: Ident,
     },
     /// A column's default becomes this.
     Default {
@@ -178,6 +189,7 @@ impl Effect {
                     s.owned_by.as_ref().is_none_or(|owner| *owner != (table.clone(), column.clone()))
                 });
             }
+            Self::ColumnRenamed { table, column, to } => renamed::column(catalog, table, column, to),
             Self::Default { table, column, default } => {
                 for_tree(catalog, table, &mut |relation| {
                     on_column(relation, column, |c| c.default.clone_from(default));
@@ -293,6 +305,7 @@ impl Effect {
             Self::Relation(relation) => (&relation.name, None),
             Self::Column { table, column } => (table, Some(&column.name)),
             Self::ColumnGone { table, column }
+            | Self::ColumnRenamed { table, column, .. }
             | Self::Default { table, column, .. }
             | Self::NotNull { table, column, .. }
             | Self::Identity { table, column, .. } => (table, Some(column)),

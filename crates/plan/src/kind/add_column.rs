@@ -12,7 +12,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Column, Generated, Identity, Relation, TypeKind, Volatility};
+use crate::catalog::{Column, Extras, Generated, Identity, Relation, TypeKind, Volatility};
 use crate::ddl;
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
@@ -319,6 +319,7 @@ impl AddColumn {
             identity: None,
             generated: None,
             new_here: true,
+            extras: Extras::default(),
         }
     }
 

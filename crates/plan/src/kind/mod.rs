@@ -29,6 +29,7 @@ pub mod drop_object;
 pub mod drop_table;
 pub mod drop_trigger;
 pub mod drop_view;
+pub mod rename_column;
 pub mod replace;
 pub mod set_default;
 pub mod set_not_null;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use concertina_plan::catalog::{
-    self, Catalog, Column, Constraint, ConstraintKind, Dependent, DependentKind, Function, Generated,
+    self, Catalog, Column, Constraint, ConstraintKind, Dependent, DependentKind, Extras, Function, Generated,
     Identity, Index, NotNull, Object, RelationKind, Sequence, Trigger, TriggerEvent, Type, TypeKind, Use,
     User, Volatility,
 };
@@ -71,6 +71,7 @@ pub(super) struct ColumnRow {
     identity: String,
     generated: String,
     default: Option<String>,
+    extras: Extras,
 }
 
 #[derive(Deserialize)]
@@ -388,6 +389,7 @@ impl ColumnRow {
                 _ => None,
             },
             new_here: false,
+            extras: self.extras,
         };
         (self.relation, column)
     }

@@ -8,6 +8,7 @@ pub(crate) mod clock;
 pub(crate) mod dependents;
 pub(crate) mod index;
 pub(crate) mod key;
+pub(crate) mod mirror;
 pub(crate) mod moved;
 pub(crate) mod not_null;
 pub(crate) mod not_valid;

@@ -6,7 +6,9 @@ use std::ops::Range;
 use pg_query::NodeEnum;
 use pg_query::protobuf::{ColumnDef, ConstrType, Constraint as Node, CreateStmt, RangeVar};
 
-use crate::catalog::{Column, Constraint, ConstraintKind, Index, NotNull, Relation, RelationKind, Sequence};
+use crate::catalog::{
+    Column, Constraint, ConstraintKind, Extras, Index, NotNull, Relation, RelationKind, Sequence,
+};
 use crate::change::Change;
 use crate::diagnostic::Code;
 use crate::kind::create_table::CreateTable;
@@ -482,6 +484,7 @@ pub(crate) fn plain(definition: &Definition) -> Column {
         identity: definition.identity.as_ref().map(|(identity, _)| *identity),
         generated: definition.generated.as_ref().map(|(generated, _)| *generated),
         new_here: true,
+        extras: Extras::default(),
     }
 }
 

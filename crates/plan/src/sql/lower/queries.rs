@@ -3,7 +3,7 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::{CreateTableAsStmt, InsertStmt, ObjectType, RangeVar, SelectStmt, ViewStmt};
 
-use crate::catalog::{Column, Dependent, DependentKind, Relation, RelationKind};
+use crate::catalog::{Column, Dependent, DependentKind, Extras, Relation, RelationKind};
 use crate::effect::Effect;
 use crate::pg::lock::LockMode;
 use crate::plan::{LockClaim, Work, WorkKind};
@@ -106,6 +106,7 @@ fn columns(lower: &Lower, query: &NodeEnum, names: &[Ident]) -> Option<Vec<Colum
                 identity: None,
                 generated: None,
                 new_here: true,
+                extras: Extras::default(),
             })
             .collect(),
     )

@@ -283,7 +283,6 @@ fn not_yet() {
         ("REINDEX TABLE t", "reindex"),
         ("REINDEX INDEX CONCURRENTLY t_b", "reindex"),
         ("REINDEX SCHEMA app", "reindex"),
-        ("ALTER TABLE t RENAME COLUMN a TO z", "rename_column"),
         ("ALTER TABLE t RENAME TO z", "rename_table"),
         ("ALTER VIEW v RENAME TO z", "rename_view"),
         ("ALTER TABLE t SET SCHEMA app", "set_schema"),
