@@ -10,6 +10,8 @@
 //! defaults, sequences, policies, views, privileges, statistics and the order of columns are what they would have been, no
 //! value is copied twice, and undo gives the old name back without loss, before contract and after.
 
+use std::collections::BTreeSet;
+
 use crate::catalog::{Column, DependentKind, Index, Relation, RelationKind, TypeKind};
 use crate::ddl;
 use crate::ddl::index::How;
@@ -21,7 +23,7 @@ use crate::kind::shared::will_fail::WillFail;
 use crate::kind::shared::{alter, batch, index, tighten, tree};
 use crate::kind::{Ctx, Kind, Online};
 use crate::pg::lock::LockMode;
-use crate::plan::{Action, Facts, Need, Phase, Probe, Step, Undo, Walk, WorkKind, Write};
+use crate::plan::{Action, Facts, LockClaim, Need, Phase, Probe, Step, Undo, Walk, WorkKind, Write};
 use crate::sql::ident::{Ident, Name, literal};
 use crate::sql::names::IndexSort;
 use crate::sql::renamed;
@@ -67,15 +69,18 @@ impl Kind for RenameColumn {
         steps.push(self.agree(table, Phase::Validate, "new code reads the second column from here on"));
         steps.push(self.analyze(ctx));
         let built = self.indexes(ctx)?;
-        let ours = built.iter().flat_map(|step| &step.provides).filter_map(|effect| match effect {
-            Effect::Index { table, index } => Some(table.sibling(index.name.clone())),
-            _ => None,
-        });
-        let guard = self.nothing_of_others(ctx, ours.collect());
+        let twins: BTreeSet<Name> = built
+            .iter()
+            .flat_map(|step| &step.provides)
+            .filter_map(|effect| match effect {
+                Effect::Index { table, index } => Some(table.sibling(index.name.clone())),
+                _ => None,
+            })
+            .collect();
         steps.extend(built);
-        steps.push(guard);
+        steps.push(self.nothing_of_others(ctx, &twins));
         steps.push(self.agree(table, Phase::Contract, "what bypassed the triggers is found before the second column goes"));
-        steps.push(self.last(ctx, &mirror));
+        steps.push(self.last(ctx, &mirror, &twins));
         Ok(Online { steps, notices: self.notices(ctx, table, column, &mirror) })
     }
 
@@ -331,7 +336,7 @@ impl RenameColumn {
     }
 
     /// Whatever was made on the second column since expand would go with it.
-    fn nothing_of_others(&self, ctx: &Ctx, ours: Vec<Name>) -> Step {
+    fn nothing_of_others(&self, ctx: &Ctx, ours: &BTreeSet<Name>) -> Step {
         let regclass = |name: &Name| format!("pg_catalog.to_regclass({})", literal(&name.to_string()));
         let tree: Vec<String> = ctx.logical.tree(&self.table).into_iter().map(|table| regclass(&table.name)).collect();
         let known = match ours.is_empty() {
@@ -365,7 +370,7 @@ impl RenameColumn {
     }
 
     /// The second column goes, and its name is free for the one that was there all the time.
-    fn last(&self, ctx: &Ctx, mirror: &Mirror) -> Step {
+    fn last(&self, ctx: &Ctx, mirror: &Mirror, twins: &BTreeSet<Name>) -> Step {
         let mut step = self.rename(
             ctx,
             Phase::Contract,
@@ -377,6 +382,8 @@ impl RenameColumn {
         sql.push(ddl::column::drop(&self.table, &self.to));
         sql.push(ddl::column::rename(&self.table, &self.column, &self.to));
         step.action = Action::Transaction { sql };
+        let mode = LockMode::AccessExclusive;
+        step.locks.extend(twins.iter().map(|twin| LockClaim { relation: twin.clone(), mode }));
         let gone = Effect::ColumnGone { table: self.table.clone(), column: self.to.clone() };
         step.provides.splice(0..0, mirror.goes().into_iter().chain([gone]));
         step.probe =
