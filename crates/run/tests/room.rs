@@ -5,9 +5,10 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use concertina_lab::{Installation, Options, Server};
-use concertina_plan::estimate::{Demand, WalKeeping, demands};
+use concertina_plan::estimate::WalKeeping;
 use concertina_plan::sql::ident::{Ident, Name};
 use concertina_run::connect::Target;
 use concertina_run::engine::Confirm;
@@ -15,12 +16,12 @@ use concertina_run::outlook;
 use concertina_run::room::{self, Known};
 use concertina_run::settings::{Disk, Settings};
 use concertina_run::state::MigrationFile;
-use support::{runner, settings};
+use support::{runner_at, settings};
 use tokio_postgres::Client;
 
 const SCHEMA: &str = "
     CREATE TABLE t (id bigint PRIMARY KEY, a int NOT NULL, b text, c text DEFAULT 'some words that were there before');
-    INSERT INTO t SELECT i, i % 1000, 'row ' || i FROM generate_series(1, 60000) AS i;
+    INSERT INTO t SELECT i, i % 1000, 'row ' || i FROM generate_series(1, 20000) AS i;
     CREATE INDEX t_a_idx ON t (a); CREATE INDEX t_b_idx ON t (b);
     VACUUM ANALYZE t";
 
@@ -35,6 +36,10 @@ const WRITTEN: &str = "SELECT (pg_current_wal_lsn() - '0/0')::bigint";
 
 #[tokio::test]
 async fn what_is_used_and_written_is_within_what_was_foretold() {
+    let server = Server::start_default().await.unwrap();
+    // Nobody else is there: long batches, for the test's sake.
+    let mut settings = settings();
+    settings.throttle.batch = Duration::from_millis(50);
     for (name, sql) in [
         (
             "0001_derived",
@@ -50,12 +55,13 @@ async fn what_is_used_and_written_is_within_what_was_foretold() {
         ("0006_volatile", "ALTER TABLE t ADD COLUMN u uuid NOT NULL DEFAULT gen_random_uuid()"),
         ("0007_check", "ALTER TABLE t ADD CONSTRAINT c CHECK (a >= 0)"),
     ] {
-        let server = Server::start_default().await.unwrap();
-        let client = server.connect("postgres").await.unwrap();
+        let database = name;
+        server.create_database(database).await.unwrap();
+        let client = server.connect(database).await.unwrap();
         for statement in SCHEMA.split(';') {
             client.batch_execute(statement).await.unwrap();
         }
-        let run = runner(&server, settings()).await;
+        let run = runner_at(&server.url(database), settings.clone()).await;
         run.engine.init().await.unwrap();
         let file = MigrationFile { name: name.to_owned(), text: sql.to_owned() };
         let plan = run.engine.plan(&file).await.unwrap();
@@ -150,8 +156,10 @@ async fn what_holds_wal_back_is_seen_by_a_plain_role() {
     assert_eq!(keeping.kept(u64::MAX), limit);
     server.psql("postgres", "ALTER SYSTEM SET max_slot_wal_keep_size = -1").await.unwrap();
     server.reload().unwrap();
-    while room::wal_keeping(&control).await.unwrap().holders[0].limit.is_some() {}
-    assert!(demands(&[], [0], &keeping).iter().map(Demand::total).next().is_none());
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while room::wal_keeping(&control).await.unwrap().holders[0].limit.is_some() {
+        assert!(Instant::now() < deadline, "the limit stays");
+    }
 }
 
 #[tokio::test]
