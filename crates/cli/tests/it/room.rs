@@ -71,11 +71,13 @@ async fn a_run_teaches_the_next_plan_how_fast_this_server_is() {
     let report = project.json(0, &["report", "0001_twice"]);
     for (at, planned) in steps(&before).iter().enumerate() {
         let kept = &status["migrations"][0]["steps"][at]["estimate"];
-        assert_eq!(kept["measured_steps"], planned["estimate"]["measured_steps"], "{kept}");
-        for bound in ["low_seconds", "high_seconds"] {
-            let (kept, shown) = (number(&kept[bound]), number(&planned["estimate"][bound]));
-            // The table grows while it is filled, and the steps of contract are looked at later.
-            assert!(kept >= shown * 0.999, "{bound} {kept} {shown}");
+        // What contract takes is estimated when it begins, and by then something is known.
+        if planned["phase"] == "contract" {
+            assert!(number(&kept["measured_steps"]) >= 1.0, "{kept}");
+        } else {
+            for member in ["measured_steps", "low_seconds", "high_seconds", "keeps_bytes", "wal_bytes"] {
+                assert_eq!(kept[member], planned["estimate"][member], "{member} of step {at}");
+            }
         }
         let told = &report["steps"][at];
         let journal: f64 = told["spans"]
