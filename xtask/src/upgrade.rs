@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
-use concertina_proof::compare::{self, ColumnOrder};
+use concertina_proof::case::ColumnOrder;
+use concertina_proof::compare;
 use concertina_proof::world::{Database, World};
 
 /// What to do besides.
@@ -62,7 +63,7 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
             let died = old.command(&database, killed).env("CONCERTINA_FAILPOINT", place).output()?;
             ensure!(died.status.code().is_none(), "{place} was not reached: {}", said(&died));
             if args.dumps {
-                dump(root, &database, version, name)?;
+                dump(root, &database, version, name).await?;
             }
             let undone = killed[0] == "undo";
             if undone {
@@ -80,9 +81,7 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
             println!("ledger {version} ({}): killed at {name}, finished by this program", &commit[..12]);
             database.remove().await?;
         }
-        refuses(&world, &template, &old, &new)
-            .await
-            .with_context(|| format!("the program of ledger {version}"))?;
+        refuses(&template, &old, &new).await.with_context(|| format!("the program of ledger {version}"))?;
         goes_on(&template, &old, &new).await.with_context(|| format!("the program of ledger {version}"))?;
         println!(
             "ledger {version}: refuses this program's ledger and leaves it alone; a run of its own goes on beside the upgrade"
@@ -92,19 +91,18 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
 }
 
 /// The earlier program before a ledger of this one, a migration in flight: it says so, and touches nothing.
-async fn refuses(_world: &World, template: &Database<'_>, old: &Program, new: &Program) -> Result<()> {
+async fn refuses(template: &Database<'_>, old: &Program, new: &Program) -> Result<()> {
     let database = template.copy().await?;
     let died =
         new.command(&database, &["expand"]).env("CONCERTINA_FAILPOINT", "batch_after_commit:5").output()?;
     ensure!(died.status.code().is_none(), "this program was not killed: {}", said(&died));
-    let everything = || pg_dump(&database, &[]);
-    let before = everything()?;
+    let before = pg_dump(&database).await?;
     for arguments in [&["status"][..], &["expand"], &["contract", "--yes"], &["undo", "0001"], &["init"]] {
         let output = old.expect(13, &database, arguments)?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         ensure!(said.contains("use a newer Concertina"), "it says {said}");
     }
-    ensure!(everything()? == before, "it has changed something");
+    ensure!(pg_dump(&database).await? == before, "it has changed something");
     new.expect(0, &database, &["expand"])?;
     database.remove().await
 }
@@ -221,10 +219,10 @@ fn git(root: &Path, arguments: &[&str]) -> Result<String> {
 }
 
 /// The database as INSERTs, without what ties it to one client program or server.
-fn pg_dump(database: &Database<'_>, arguments: &[&str]) -> Result<String> {
+async fn pg_dump(database: &Database<'_>) -> Result<String> {
     let mut dump = database.world().server.client_program("pg_dump")?;
-    dump.args(["--no-owner", "--inserts"]).args(arguments).arg(database.name());
-    let output = dump.output()?;
+    dump.args(["--no-owner", "--inserts", "--dbname"]).arg(database.name());
+    let output = dump.output().await?;
     ensure!(output.status.success(), "pg_dump: {}", said(&output));
     let text = String::from_utf8(output.stdout)?;
     let kept = |line: &&str| {
@@ -233,9 +231,9 @@ fn pg_dump(database: &Database<'_>, arguments: &[&str]) -> Result<String> {
     Ok(text.lines().filter(kept).flat_map(|line| [line, "\n"]).collect())
 }
 
-fn dump(root: &Path, database: &Database<'_>, version: u32, name: &str) -> Result<()> {
+async fn dump(root: &Path, database: &Database<'_>, version: u32, name: &str) -> Result<()> {
     let folder = root.join(format!("tests/ledgers/v{version}"));
     fs::create_dir_all(&folder)?;
-    fs::write(folder.join(format!("{name}.sql")), pg_dump(database, &[])?)?;
+    fs::write(folder.join(format!("{name}.sql")), pg_dump(database).await?)?;
     Ok(())
 }

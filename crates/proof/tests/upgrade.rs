@@ -6,7 +6,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use concertina_proof::compare::{self, ColumnOrder};
+use concertina_proof::case::ColumnOrder;
+use concertina_proof::compare;
 use concertina_proof::drive;
 use concertina_proof::world::World;
 use concertina_run::engine::Confirm;
