@@ -8,6 +8,7 @@ mod install_postgres;
 mod kill;
 mod lemmy;
 mod matrix;
+mod upgrade;
 
 #[derive(Parser)]
 #[command(name = "xtask", about = "Developer commands for Concertina")]
@@ -28,6 +29,8 @@ enum Task {
     Matrix(matrix::Args),
     /// Kill the runner again and again under traffic; every migration resumes to the naive result
     Kill(kill::Args),
+    /// Take migrations to the end that earlier versions of the program began, and keep those from this one's ledger
+    Upgrade(upgrade::Args),
     /// The process that `kill` kills
     #[command(hide = true)]
     Victim(kill::victim::Args),
@@ -40,6 +43,7 @@ async fn main() -> Result<()> {
         Task::Bench(args) => bench::run(&args).await,
         Task::Lemmy(args) => lemmy::run(&args).await,
         Task::Matrix(args) => matrix::run(&args),
+        Task::Upgrade(args) => upgrade::run(&args).await,
         Task::Kill(args) => kill::run(&args).await,
         Task::Victim(args) => kill::victim::run(&args).await,
     }

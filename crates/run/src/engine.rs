@@ -19,10 +19,11 @@ use crate::event::{Event, Observer};
 use crate::executor::Run;
 use crate::lease::{self, Lease};
 use crate::ledger::{self, Direction, MigrationRow, StepRow};
+use crate::outlook::Outlook;
 use crate::report::RunReport;
 use crate::settings::Settings;
 use crate::state::{HistoryEntry, MigrationFile, MigrationState, MigrationStatus, StepState};
-use crate::{archive, files, forward, introspect, report, rights, simple, status, undo};
+use crate::{archive, files, forward, introspect, outlook, report, rights, simple, status, undo};
 
 /// Asks a run to stop at the next safe point. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -151,6 +152,41 @@ impl Engine {
         let mut all = Vec::new();
         for plan in plans {
             all.push(rights::missing(&session, &self.settings, plan, Phase::Expand).await?);
+        }
+        Ok(all)
+    }
+
+    /// How long each of these plans may take, what room it needs and whether the server has it; for one that is under way, of what is
+    /// left. Read-only, works without a ledger.
+    ///
+    /// # Errors
+    /// [`Error::Sql`], [`Error::Connection`]; [`Error::NoRoom`] when what is configured to tell the free space does not answer.
+    pub async fn outlook(&self, plans: &[&Plan]) -> Result<Vec<Outlook>, Error> {
+        let work = self.open().await?;
+        let control = self.target.connect_control("control", &self.settings).await?;
+        let rows = known(&work).await?;
+        let mut all = Vec::new();
+        for plan in plans {
+            let row =
+                rows.iter().find(|row| row.name == plan.migration && row.state != MigrationState::Undone);
+            let done = match row {
+                Some(row) => ledger::steps(&work.client, row.id).await?,
+                None => Vec::new(),
+            };
+            let left = forward::left(plan, &done, row.map_or(0, |row| row.id), |_| true);
+            let mut outlook = outlook::look(&work, &control, &self.settings, plan, left).await?;
+            // Of what has begun it is shown what was expected then.
+            let kept = match row {
+                Some(row) => ledger::estimates(&work.client, row.id).await?,
+                None => Vec::new(),
+            };
+            for row in kept {
+                if let Some(step) = usize::try_from(row.ordinal).ok().and_then(|at| outlook.steps.get_mut(at))
+                {
+                    (step.expected, step.room) = (row.expected, row.room);
+                }
+            }
+            all.push(outlook);
         }
         Ok(all)
     }

@@ -89,6 +89,24 @@ pub enum Error {
         /// What was waited for, for how long, and what to do.
         message: String,
     },
+    /// The server's disk has too little room for a step, or has come to that while it ran.
+    #[error("{migration}, step {step} \"{title}\": {message}")]
+    NoRoom {
+        /// Migration.
+        migration: String,
+        /// Index in the plan, from 1.
+        step: usize,
+        /// Title.
+        title: String,
+        /// Bytes that must be free.
+        need: u64,
+        /// Bytes that are.
+        have: u64,
+        /// What is needed for what, what there is, and how that is known.
+        message: String,
+        /// What state things are in and what to do.
+        hint: String,
+    },
     /// Another runner holds the lease.
     #[error("another runner is at work: {holder}")]
     Busy {

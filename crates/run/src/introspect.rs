@@ -15,6 +15,8 @@ use tokio_postgres::types::Json;
 use crate::error::{Doing, Error, Failure};
 use rows::Snapshot;
 
+pub(crate) use rows::estimated_rows;
+
 /// Tries before a schema that is changed without pause is reported.
 const TRIES: u32 = 20;
 

@@ -31,6 +31,9 @@ mod ddl_step;
 mod executor;
 mod long_step;
 
+pub mod outlook;
+pub mod room;
+
 mod journal;
 mod observe;
 mod obstacle;

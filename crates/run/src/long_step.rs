@@ -133,8 +133,8 @@ async fn waits_for_lock(run: &Run) -> Result<bool, Error> {
     Ok(row.get(0))
 }
 
-/// Drives a statement of the work session to its end, with `aside` running along it, and cancels it when a stop is asked for
-/// or another runner has taken over.
+/// Drives a statement of the work session to its end, with `aside` running along it, and cancels it when a stop is asked for,
+/// another runner has taken over, or the server's disk fills up.
 pub(crate) async fn cancellable<T>(
     run: &Run,
     statement: impl Future<Output = T>,
@@ -143,13 +143,14 @@ pub(crate) async fn cancellable<T>(
     let looking = async {
         loop {
             sleep(Duration::from_millis(100)).await;
-            if run.stop.requested() || run.lease.is_lost() {
+            if run.stop.requested() || run.lease.is_lost() || run.room.is_stopped() {
                 withdraw(&run.control, &run.work).await;
             }
         }
     };
     let along = async {
-        aside.await;
+        let disk = run.room.ran_out(&run.control, &run.settings.disk);
+        tokio::join!(aside, disk);
         std::future::pending::<()>().await;
     };
     tokio::pin!(statement, looking, along);

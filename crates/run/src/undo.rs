@@ -205,6 +205,7 @@ impl<'p> Begun<'p> {
                 key: StepKey::undo(migration, number(self.ordinal), number(sub)),
                 number: self.ordinal + 1,
                 step,
+                estimate: None,
             })
             .collect()
     }
@@ -228,7 +229,8 @@ impl<'p> Begun<'p> {
                     direction: Direction::Forward,
                     ..StepKey::forward(migration, number(self.ordinal))
                 };
-                let job = Job { migration: self.migration, key, number: self.ordinal + 1, step: self.step };
+                let (migration, number, step) = (self.migration, self.ordinal + 1, self.step);
+                let job = Job { migration, key, number, step, estimate: None };
                 alone::clean(run, &job, heal, Instant::now()).await
             }
             Action::Backfill(work) => match &work.walk {

@@ -171,6 +171,8 @@ async fn an_older_ledger_is_upgraded_in_place() {
     // Looking needs no upgrade, and makes none.
     assert_eq!(ledger::check(&session.client).await.unwrap(), 1);
     assert!(ledger::spans(&session.client, row.id).await.unwrap().is_empty());
+    assert!(ledger::estimates(&session.client, row.id).await.unwrap().is_empty());
+    assert!(ledger::samples(&session.client).await.unwrap().is_empty());
 
     // What a runner has in an open transaction does not keep the upgrade waiting, nor the other way round.
     let mut other = self::session(&server, "postgres", "postgres").await;
@@ -179,7 +181,7 @@ async fn an_older_ledger_is_upgraded_in_place() {
     ledger::ensure(&session.client).await.unwrap();
     open.commit().await.unwrap();
 
-    assert_eq!(ledger::check(&session.client).await.unwrap(), 2);
+    assert_eq!(ledger::check(&session.client).await.unwrap(), 3);
     let step = ledger::steps(&session.client, row.id).await.unwrap().remove(0);
     assert_eq!((step.state, step.rows, step.cursor), (StepState::Running, Some(70), Some(json!({"at": 7}))));
     assert!(ledger::spans(&session.client, row.id).await.unwrap().is_empty());

@@ -201,7 +201,7 @@ impl Phase {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Action, Lock, StepState};
+    use crate::wire::{Action, Estimate, KeptEstimate, Lock, StepState};
 
     fn span(kind: Spent, from: f64, to: f64) -> ReportSpan {
         ReportSpan {
@@ -238,6 +238,18 @@ mod tests {
             began_seconds: Some(1.0),
             ended_seconds: Some(3.0),
             worked_seconds: Some(2.0),
+            estimate: Some(KeptEstimate {
+                expected: Estimate {
+                    low_seconds: 4.0,
+                    high_seconds: 300.0,
+                    measured_steps: 2,
+                    keeps_bytes: 1,
+                    passing_bytes: 2,
+                    wal_bytes: 3,
+                },
+                took_seconds: Some(2.0),
+                waited_seconds: Some(0.0),
+            }),
             rows: Some(500),
             rows_per_second: Some(250.0),
             lock_wait_ms: 3.0,
@@ -283,6 +295,7 @@ mod tests {
             "250",
             "▼",
             "31 ms",
+            "4 s to 5 min (as 2 earlier steps on this server)",
         ] {
             assert!(page.contains(part), "{part} in {page}");
         }

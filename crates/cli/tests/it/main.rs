@@ -14,6 +14,7 @@ mod offline;
 mod owner;
 mod readme;
 mod rights;
+mod room;
 mod schemas;
 mod secrets;
 

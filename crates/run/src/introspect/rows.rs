@@ -344,7 +344,12 @@ impl RelationRow {
             unlogged: self.unlogged,
             rows: match kind {
                 RelationKind::PartitionedTable => 0,
-                _ => estimate(self.tuples, pages, self.heap.map(|heap| heap / self.block.max(1)), self.block),
+                _ => estimated_rows(
+                    self.tuples,
+                    pages,
+                    self.heap.map(|heap| heap / self.block.max(1)),
+                    self.block,
+                ),
             },
             bytes: self.bytes.unwrap_or_default(),
             index_bytes: self.index_bytes.unwrap_or_default(),
@@ -360,7 +365,7 @@ impl RelationRow {
 
 /// Rows as the planner estimates them: the density at the last ANALYZE, times the pages there are now. Never analysed: pages times
 /// a guess. Source: `estimate_rel_size` in src/backend/optimizer/util/plancat.c.
-fn estimate(tuples: f64, pages: u64, pages_now: Option<u64>, block: u64) -> u64 {
+pub(crate) fn estimated_rows(tuples: f64, pages: u64, pages_now: Option<u64>, block: u64) -> u64 {
     /// A guess at the bytes of a row, header included.
     const ROW: f64 = 100.0;
     let now = pages_now.unwrap_or(pages);
@@ -533,12 +538,12 @@ mod tests {
 
     #[test]
     fn rows_follow_the_size_since_the_last_analyze() {
-        assert_eq!(estimate(1000.0, 10, Some(20), 8192), 2000);
-        assert_eq!(estimate(1000.0, 10, None, 8192), 1000);
-        assert_eq!(estimate(0.0, 0, Some(0), 8192), 0);
-        assert_eq!(estimate(-1.0, 0, Some(0), 8192), 0);
-        assert_eq!(estimate(-1.0, 0, Some(100), 8192), 8192);
+        assert_eq!(estimated_rows(1000.0, 10, Some(20), 8192), 2000);
+        assert_eq!(estimated_rows(1000.0, 10, None, 8192), 1000);
+        assert_eq!(estimated_rows(0.0, 0, Some(0), 8192), 0);
+        assert_eq!(estimated_rows(-1.0, 0, Some(0), 8192), 0);
+        assert_eq!(estimated_rows(-1.0, 0, Some(100), 8192), 8192);
         // A foreign table has rows, but no pages.
-        assert_eq!(estimate(500.0, 0, None, 8192), 500);
+        assert_eq!(estimated_rows(500.0, 0, None, 8192), 500);
     }
 }

@@ -6,15 +6,18 @@ use tokio_postgres::{Client, GenericClient};
 use crate::error::{Doing, Error, Failure};
 
 /// Version of the ledger that this program writes.
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
 
 /// Any constant that nobody else uses; "concert" in ASCII.
 const LOCK: i64 = 0x63_6f6e_6365_7274;
 
 /// What each version adds to the one before, the first to an empty schema. Each adds only, so that a runner of the version
 /// before that is at work goes on undisturbed, and may be run again.
-const UPGRADES: [&str; VERSION as usize] =
-    [include_str!("../sql/ledger_1.sql"), include_str!("../sql/ledger_2.sql")];
+const UPGRADES: [&str; VERSION as usize] = [
+    include_str!("../sql/ledger_1.sql"),
+    include_str!("../sql/ledger_2.sql"),
+    include_str!("../sql/ledger_3.sql"),
+];
 
 /// Whether there is a ledger, of whatever version. Needs no right on it.
 ///
@@ -152,7 +155,7 @@ async fn other_system(client: &(impl GenericClient + Sync), known: Option<String
 }
 
 /// `None` where the function was revoked from us.
-async fn system_identifier(client: &(impl GenericClient + Sync)) -> Result<Option<String>, Error> {
+pub(crate) async fn system_identifier(client: &(impl GenericClient + Sync)) -> Result<Option<String>, Error> {
     // A function's EXECUTE right is checked when the statement starts, so asking and calling are two statements.
     let may = client.query_one(MAY_READ_CONTROL, &[]).await.doing("identify the server")?;
     if !may.get::<_, bool>(0) {
@@ -201,7 +204,8 @@ SELECT m.version, m.system_identifier,
                                AND pg_catalog.has_table_privilege(c.oid, 'DELETE'))
         FROM pg_catalog.pg_class AS c
         WHERE c.oid IN ('concertina.migration'::regclass, 'concertina.step'::regclass, 'concertina.event'::regclass,
-                        'concertina.lease'::regclass, to_regclass('concertina.span'))) AS may_write,
+                        'concertina.lease'::regclass, to_regclass('concertina.span'), to_regclass('concertina.estimate'),
+                        to_regclass('concertina.rate'))) AS may_write,
        (SELECT coalesce(pg_catalog.array_agg(name ORDER BY name), '{}') FROM concertina.migration
         WHERE state NOT IN ('done', 'undone')) AS in_flight
 FROM concertina.meta AS m";
