@@ -76,7 +76,7 @@ pub(crate) fn chart(axis: &Axis, scale: Scale, run: &Run, budget: Option<f64>) -
         @if let Some(budget) = budget {
             @let y = scale.y(budget);
             line.budget x1="0" x2="100%" y1=(pixels(y)) y2=(pixels(y)) {}
-            text.label.over x="100%" y=(pixels(y - 4.0)) text-anchor="end" { "may wait for us: " (ms(budget)) " at most" }
+            text.label.over x="64" y=(pixels(y - 4.0)) { "may wait for us: " (ms(budget)) " at most" }
         }
         (peak(axis, scale, &columns))
         @for place in merged(&run.moments, PLACES) {
