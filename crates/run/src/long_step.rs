@@ -184,7 +184,10 @@ pub(crate) async fn proof(run: &mut Run, job: &Job<'_>, query: &str, violation: 
                 return Err(Error::Violated {
                     violation: violation.to_owned(),
                     rows,
-                    hint: correct_and_repeat(job, "Nothing rejects such rows yet, and nothing was changed by this step"),
+                    hint: correct_and_repeat(
+                        job,
+                        "Nothing rejects such rows yet, and nothing was changed by this step",
+                    ),
                 });
             }
             Err(error) => {
