@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use concertina_plan::plan::{Archived, Noun};
+use concertina_plan::rights::needs_to_purge;
 use tokio_postgres::{Client, GenericClient};
 
 use crate::error::{Doing, Error};
 use crate::executor::Run;
 use crate::ledger::{self, StepKey};
 use crate::state::StepState;
-use crate::{executor, forward};
+use crate::{executor, forward, rights};
 
 /// An object that lies in the archive.
 #[derive(Clone, Debug)]
@@ -94,6 +95,8 @@ pub(crate) async fn purge(run: &Run, mut objects: Vec<ArchivedObject>) -> Result
         Noun::Type => 3,
     };
     objects.sort_by_key(|object| order(object.archived.noun));
+    let needs = needs_to_purge(objects.iter().map(|object| &object.archived));
+    rights::require_all(&run.work, &run.settings, "archive purge", needs).await?;
     let mut gone = Vec::new();
     for object in objects {
         if run.stop.requested() {

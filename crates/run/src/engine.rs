@@ -234,7 +234,14 @@ impl Engine {
     /// # Errors
     /// As [`Engine::expand`].
     pub async fn apply_simple(&self, files: &[MigrationFile]) -> Result<Outcome, Error> {
-        let mut run = self.runner().await?;
+        let mut run = match self.runner().await {
+            // Not even the ledger may be made: what else is missing is said along.
+            Err(error @ Error::Privilege { .. }) => {
+                simple::require_rights(self, &self.open().await?, &[], files).await?;
+                return Err(error);
+            }
+            result => result?,
+        };
         let result = Box::pin(simple::apply(self, &mut run, files)).await;
         run.close().await;
         result

@@ -44,7 +44,7 @@ pub enum Error {
         missing: Vec<Missing>,
     },
     /// The migration cannot be planned.
-    #[error("{} cannot be planned: {} statement(s) refused", .migration, .diagnostics.len())]
+    #[error("{} cannot be planned: {} statement{} refused", .migration, .diagnostics.len(), if .diagnostics.len() == 1 { "" } else { "s" })]
     Refused {
         /// Migration.
         migration: String,

@@ -185,7 +185,10 @@ pub(crate) async fn proof(run: &mut Run, job: &Job<'_>, query: &str, violation: 
                 return Err(Error::Violated {
                     violation: violation.to_owned(),
                     rows,
-                    hint: correct_and_repeat(),
+                    hint: correct_and_repeat(
+                        job,
+                        "Nothing rejects such rows yet, and nothing was changed by this step",
+                    ),
                 });
             }
             Err(error) => {
@@ -241,12 +244,15 @@ pub(crate) fn violated(job: &Job<'_>, error: &Error) -> Error {
     Error::Violated {
         violation: format!("step {} \"{}\": existing rows stand against it", job.number, job.step.title),
         rows: said.lines().map(|line| line.trim().to_owned()).collect(),
-        hint: correct_and_repeat(),
+        hint: correct_and_repeat(job, "This step was not applied; those before it stay"),
     }
 }
 
-fn correct_and_repeat() -> String {
-    "correct these rows and run the same command again, or take the migration back with `undo`".to_owned()
+fn correct_and_repeat(job: &Job<'_>, state: &str) -> String {
+    format!(
+        "{state}. Correct these rows and run the same command again, or take the migration back with `concertina undo {}`",
+        job.migration
+    )
 }
 
 /// [`Error::GaveWay`] once the step was tried for longer than `lock_patience`.

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use concertina_plan::batch;
 use concertina_plan::plan::{Action, Plan, Step, Undo, Walk};
+use concertina_plan::rights::needs_to_undo;
 
 use crate::engine::{Outcome, in_flight};
 use crate::error::{Doing, Error};
@@ -12,7 +13,7 @@ use crate::executor::{self, Job, Run};
 use crate::forward::number;
 use crate::ledger::{self, Direction, MigrationRow, StepKey, StepRow};
 use crate::state::{MigrationState, StepState};
-use crate::{alone, archive, failpoint, probe};
+use crate::{alone, archive, failpoint, probe, rights};
 
 pub(crate) async fn undo(run: &mut Run, only: Option<&str>) -> Result<Outcome, Error> {
     let rows = ledger::migrations(&run.work.client).await?;
@@ -44,6 +45,9 @@ pub(crate) async fn undo(run: &mut Run, only: Option<&str>) -> Result<Outcome, E
     refuse_impossible(row, &begun)?;
     refuse_purged(run, row, &begun, &steps).await?;
     refuse_built_upon(row, plan, &rows)?;
+    let back = begun.iter().map(|begun| (begun.step, begun.remaining(row.id, &steps)));
+    let needs = needs_to_undo(plan, back);
+    rights::require_all(&run.work, &run.settings, &row.name, needs).await?;
 
     let started = Instant::now();
     if row.state != MigrationState::Undoing {
@@ -194,6 +198,16 @@ impl<'p> Begun<'p> {
             Undo::Steps { steps, .. } if self.done || self.touched => steps,
             _ => &[],
         }
+    }
+
+    /// Those of its undo that are still to run, counted from the first that is not done.
+    fn remaining(&self, migration: i64, rows: &[StepRow]) -> &'p [Step] {
+        let done = |sub: usize| {
+            let key = StepKey::undo(migration, number(self.ordinal), number(sub));
+            executor::find(rows, key).is_some_and(|row| row.state == StepState::Done)
+        };
+        let steps = self.steps();
+        &steps[(0..steps.len()).take_while(|sub| done(*sub)).count()..]
     }
 
     fn jobs(&self, migration: i64) -> Vec<Job<'p>> {

@@ -226,3 +226,35 @@ async fn a_newer_ledger_and_a_copy_in_flight_are_refused() {
         matches!(ledger::ensure(&copy.client).await, Err(Error::Ledger { message }) if message.contains("version 99"))
     );
 }
+
+/// A part of it that is gone is neither made anew nor taken for "nothing has run so far".
+#[tokio::test]
+async fn a_damaged_ledger_is_said_and_left_as_it_is() {
+    let server = Server::start_default().await.unwrap();
+    for (number, table) in ["meta", "migration", "step", "event", "lease"].iter().enumerate() {
+        let database = format!("d{number}");
+        server.create_database(&database).await.unwrap();
+        let session = session(&server, "postgres", &database).await;
+        ledger::ensure(&session.client).await.unwrap();
+        server.psql(&database, &format!("DROP TABLE concertina.{table} CASCADE")).await.unwrap();
+        let said = |result: Result<(), Error>| match result {
+            Err(Error::Ledger { message }) => message,
+            other => panic!("{table}: {other:?}"),
+        };
+        let name = format!("concertina.{table} is missing");
+        assert!(said(ledger::exists(&session.client).await.map(|_| ())).contains(&name), "{table}");
+        assert!(said(ledger::ensure(&session.client).await).contains(&name), "{table}");
+        let there = format!("SELECT to_regclass('concertina.{table}') IS NULL");
+        assert_eq!(server.psql(&database, &there).await.unwrap(), "t\n");
+    }
+    // All of it gone is a beginning: whether something ran is then for people to say.
+    server.psql("d0", "DROP SCHEMA concertina CASCADE").await.unwrap();
+    let session = session(&server, "postgres", "d0").await;
+    assert!(!ledger::exists(&session.client).await.unwrap());
+    ledger::ensure(&session.client).await.unwrap();
+    server.psql("d0", "DELETE FROM concertina.meta").await.unwrap();
+    assert!(matches!(
+        ledger::ensure(&session.client).await,
+        Err(Error::Ledger { message }) if message.contains("concertina.meta has no row")
+    ));
+}

@@ -59,6 +59,7 @@ impl Plan {
             let wanted = self.migration.as_deref().map(|wanted| folder.find(wanted)).transpose()?;
             let engine = session.engine().await?;
             let statuses = engine.status(&folder.files).await?;
+            session.written(&engine, &folder, wanted.map(|file| file.name.as_str())).await?;
             let mut planned = of_folder(session, &engine, &folder, wanted, &statuses).await?;
             look_ahead(&engine, &mut planned).await?;
             planned

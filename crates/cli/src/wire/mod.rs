@@ -22,7 +22,7 @@ mod status;
 pub use adopt::{AcceptDocument, BaselineDocument, RemovedArchive, UninstallDocument, What};
 pub use archive::ArchiveDocument;
 pub use check::{CheckDocument, CheckedMigration, FailedMigration, LoadedDump, SkippedStatement};
-pub use demo::{DemoDocument, Felt, Run, Span};
+pub use demo::{DemoDocument, Felt, HeldLock, Moment, Run, Span};
 pub use error::ErrorDocument;
 pub use estimate::{Estimate, KeptEstimate};
 pub use history::{Event, HistoryDocument};

@@ -225,6 +225,20 @@ impl From<&StepReport> for ReportStep {
     }
 }
 
+impl ReportStep {
+    /// The same, with seconds that count from another beginning.
+    pub(crate) fn later(mut self, by: f64) -> Self {
+        for seconds in [&mut self.began_seconds, &mut self.ended_seconds].into_iter().flatten() {
+            *seconds += by;
+        }
+        for span in &mut self.spans {
+            span.from_seconds += by;
+            span.to_seconds += by;
+        }
+        self
+    }
+}
+
 impl From<&SpanRow> for ReportSpan {
     fn from(row: &SpanRow) -> Self {
         Self {

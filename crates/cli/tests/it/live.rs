@@ -412,3 +412,21 @@ async fn what_is_dropped_lies_in_the_archive_until_it_is_purged() {
     assert!(project.expect(0, &["archive", "list"]).stdout.contains("empty"));
     assert!(project.expect(0, &["history"]).stdout.contains("removed for good"));
 }
+
+#[tokio::test]
+async fn a_file_that_nobody_has_written_yet_is_not_run() {
+    let (_server, _client, project) = start("CREATE TABLE t (id int)").await;
+    project.expect(0, &["new", "first"]);
+    for command in [["plan", "1"], ["expand", "1"], ["apply", "--simple"]] {
+        let said = project.expect(9, &command);
+        assert!(said.stderr.contains("0001_first.sql is still as `concertina new` made it"), "{said:?}");
+    }
+    assert_eq!(project.json(0, &["status"])["migrations"][0]["state"], "pending");
+    // It keeps nothing else from running, and whoever wants it empty says so.
+    project.migration("0002_second", "ALTER TABLE t ADD COLUMN a int");
+    project.expect(0, &["plan", "2"]);
+    project.migration("0001_first", "-- nothing");
+    project.expect(0, &["expand"]);
+    let said = project.expect(9, &["report", "nope"]);
+    assert!(said.stderr.contains("there is no migration nope"), "{said:?}");
+}

@@ -15,6 +15,7 @@ pub mod explain;
 pub mod facts;
 pub mod forward;
 pub mod kill;
+pub mod owner;
 pub mod refused;
 pub mod stopped;
 pub mod undo;
@@ -117,6 +118,8 @@ pub async fn judge(case: &Case, start: &Database<'_>, boundaries: Boundaries) ->
     took("kill");
     verdicts.push(("clients", clients::judge(&exhibit).await));
     took("clients");
+    verdicts.push(("owner", owner::judge(&exhibit).await));
+    took("owner");
     complaints(verdicts)
 }
 

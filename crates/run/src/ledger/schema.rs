@@ -25,7 +25,24 @@ const UPGRADES: [&str; VERSION as usize] = [
 /// [`Error::Connection`].
 pub async fn exists(client: &(impl GenericClient + Sync)) -> Result<bool, Error> {
     let row = client.query_one(STATE, &[]).await.doing("look for the ledger")?;
+    whole(&row)?;
     Ok(row.get("complete"))
+}
+
+/// All of it or nothing: with a part of it gone, what is applied would look as if it were not, and would be run again.
+fn whole(state: &tokio_postgres::Row) -> Result<(), Error> {
+    let lost: Vec<String> = state.get("lost");
+    if lost.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Ledger {
+        message: format!(
+            "the ledger is damaged: {} {} missing, and the rest is there; nothing was changed\n  restore schema concertina from a \
+             backup; docs/operations.md says how, and what to do without one",
+            lost.join(", "),
+            if lost.len() == 1 { "is" } else { "are" }
+        ),
+    })
 }
 
 /// Creates the ledger if it is not there, brings an older one up to date, and checks it. Idempotent; two at once are fine.
@@ -34,6 +51,7 @@ pub async fn exists(client: &(impl GenericClient + Sync)) -> Result<bool, Error>
 /// [`Error::Privilege`] with the exact GRANT, [`Error::Ledger`].
 pub async fn ensure(client: &Client) -> Result<(), Error> {
     let state = client.query_one(STATE, &[]).await.doing("look for the ledger")?;
+    whole(&state)?;
     if !state.get::<_, bool>("complete") || !state.get::<_, bool>("archive_there") {
         create(client, &state).await?;
     }
@@ -108,7 +126,8 @@ pub async fn check(client: &(impl GenericClient + Sync)) -> Result<i32, Error> {
     let Some(row) = row else {
         return Err(Error::Ledger {
             message:
-                "the ledger is damaged: concertina.meta has no row; restore schema concertina from a backup"
+                "the ledger is damaged: concertina.meta has no row; nothing was changed\n  restore schema concertina from a backup; \
+                 docs/operations.md says how, and what to do without one"
                     .to_owned(),
         });
     };
@@ -179,9 +198,16 @@ async fn no_right(client: &(impl GenericClient + Sync)) -> Result<Error, Error> 
 
 /// Reads `pg_class` by name: that needs no right on the schema.
 const STATE: &str = "
-SELECT (SELECT count(*) = 5 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE n.nspname = 'concertina' AND c.relkind = 'r'
-          AND c.relname IN ('meta', 'migration', 'step', 'event', 'lease')) AS complete,
+WITH ledger AS (
+    SELECT w.name, c.oid IS NOT NULL AS there
+    FROM unnest(ARRAY['meta', 'migration', 'step', 'event', 'lease']) WITH ORDINALITY AS w (name, place)
+    LEFT JOIN (pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n
+               ON n.oid = c.relnamespace AND n.nspname = 'concertina' AND c.relkind = 'r') ON c.relname = w.name
+    ORDER BY place
+)
+SELECT (SELECT bool_and(there) FROM ledger) AS complete,
+       (SELECT coalesce(array_agg('concertina.' || name) FILTER (WHERE NOT there AND (SELECT bool_or(there) FROM ledger)), '{}')
+        FROM ledger) AS lost,
        EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'concertina') AS schema_there,
        EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'concertina_archive') AS archive_there,
        EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'concertina'
