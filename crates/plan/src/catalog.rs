@@ -488,7 +488,7 @@ impl Catalog {
         self.uses.iter().filter(move |used| used.of == *object && self.is_there(&used.by))
     }
 
-    fn is_there(&self, user: &User) -> bool {
+    pub(crate) fn is_there(&self, user: &User) -> bool {
         let on = |table: &Name, has: &dyn Fn(&Relation) -> bool| self.relation(table).is_some_and(has);
         match user {
             User::Column(table, name) => on(table, &|table| table.column(name).is_some()),

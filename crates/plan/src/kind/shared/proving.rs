@@ -63,6 +63,17 @@ fn walk(catalog: &Catalog, text: &str) -> (Catalog, Vec<Facts>) {
     let mut logical = catalog.clone();
     let mut facts = Vec::new();
     for statement in combine::combine(statements) {
+        for change in statement.absorbed.iter().filter(|change| change.takes_effect_here()) {
+            let ctx = Ctx {
+                logical: &logical,
+                physical: catalog,
+                policy: &policy,
+                directives: &statement.directives,
+                migration: "0001_test",
+            };
+            let effects = change.kind().effects(&ctx);
+            logical = fold(&logical, &effects);
+        }
         for change in statement.changes.expect("the statement is known") {
             let ctx = Ctx {
                 logical: &logical,

@@ -122,6 +122,7 @@ fn subcommand(
         locks: tree(lower.catalog, table, mode),
         work: Vec::new(),
         transaction: true,
+        whole: true,
         effects,
         undo,
     })
@@ -165,6 +166,7 @@ fn validation(lower: &Lower, table: &Relation, name: &Ident, more: Vec<LockClaim
         locks,
         work: vec![Work { relation: table.name.clone(), what: WorkKind::Scan }],
         transaction: true,
+        whole: true,
         effects: vec![effect],
         undo: Ok(String::new()),
     })

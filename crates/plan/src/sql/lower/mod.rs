@@ -298,6 +298,7 @@ impl<'a> Lower<'a> {
                 locks: run.locks,
                 work: run.work,
                 transaction: !run.alone,
+                whole: true,
                 effects: run.effects,
                 undo: run.undo.ok_or_else(|| "it ran as written, under `allow`".to_owned()),
             })),
