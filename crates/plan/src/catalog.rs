@@ -323,6 +323,15 @@ impl Dependent {
     }
 }
 
+impl Dependent {
+    /// Whether it is this trigger of the table, by what `pg_describe_object` calls it: without quotes.
+    pub fn is_trigger(&self, name: &Ident) -> bool {
+        let called =
+            self.description.strip_prefix("trigger ").and_then(|rest| rest.strip_prefix(name.as_str()));
+        self.kind == DependentKind::Trigger && called.is_some_and(|rest| rest.starts_with(" on "))
+    }
+}
+
 /// Something that needs a function, a type or a sequence: dropping that without CASCADE fails.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Use {

@@ -106,7 +106,7 @@ pub enum Change {
 impl Change {
     /// Where it was absorbed into another statement: whether it still takes effect at its own place. What an ADD COLUMN takes in
     /// takes effect there.
-    pub(crate) fn takes_effect_here(&self) -> bool {
+    pub fn takes_effect_here(&self) -> bool {
         !matches!(self, Self::UpdateTable(_) | Self::SetNotNull(_))
     }
 

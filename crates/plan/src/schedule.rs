@@ -3,7 +3,7 @@
 use crate::catalog::Catalog;
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::{Effect, fold};
-use crate::plan::{Action, Need, Phase, Step, Undo};
+use crate::plan::{Action, Backfill, Need, Phase, Step, Undo, Write};
 use crate::sql::ident::{Ident, Name};
 
 /// Sorts by phase; within a phase the order of statements, and of steps within a statement, stays.
@@ -99,7 +99,9 @@ fn waits(step: &Step, cares: Cares, touched: &impl Fn(&Name) -> bool) -> bool {
         _ => false,
     });
     let written = match &step.action {
-        Action::Backfill(backfill) => touched(&backfill.table),
+        Action::Backfill(Backfill { table, write: Write::Update { .. } | Write::Delete { .. }, .. }) => {
+            touched(table)
+        }
         // It was itself postponed.
         Action::Transaction { .. } if step.phase == Phase::Validate => {
             step.locks.iter().any(|lock| touched(&lock.relation))

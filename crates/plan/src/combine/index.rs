@@ -10,14 +10,17 @@ pub(super) fn combine(statements: &mut [Statement]) {
     for at in 0..statements.len() {
         for place in 0..statements[at].changes.as_ref().map_or(0, Vec::len) {
             let Some(index) = drops(statements, at, place) else { continue };
-            let nth = dropped.iter().filter(|name| **name == index).count();
+            // A second time it is one that this file made, perhaps only later than now.
+            if dropped.contains(&index) {
+                continue;
+            }
             dropped.push(index.clone());
             let Some((maker, unique)) = maker(statements, (at, place), &index) else { continue };
             // A unique index is built at contract: what it replaces must not go before.
             let part = if unique { Part::Aside } else { Part::Renamed };
             let Ok(changes) = &mut statements[at].changes else { continue };
             let Change::DropIndex(drop) = &mut changes[place] else { continue };
-            (drop.part, drop.nth) = (part, nth);
+            drop.part = part;
             let rest = Change::DropIndex(DropIndex { part: Part::Rest, ..drop.clone() });
             if unique && let Ok(changes) = &mut statements[maker].changes {
                 changes.push(rest);

@@ -29,8 +29,6 @@ pub struct DropIndex {
     pub concurrently: bool,
     /// What becomes of the name.
     pub part: Part,
-    /// How many indexes of this name the file dropped before.
-    pub nth: usize,
 }
 
 /// Whether a later statement of the file makes another index of the same name, and what of the replacement stands here.
@@ -237,7 +235,7 @@ impl DropIndex {
     }
 
     fn aside_name(&self, ctx: &Ctx, index: &Name) -> Ident {
-        Ident::generated(index.name.as_str(), &format!("aside {} {} {index}", ctx.migration, self.nth))
+        Ident::generated(index.name.as_str(), &format!("aside {} {index}", ctx.migration))
     }
 
     /// The index under the name that it has until contract.
@@ -356,6 +354,32 @@ mod tests {
             "CREATE UNIQUE INDEX CONCURRENTLY \"By Mail\" ON public.users (lower(email)) WHERE id > 3"
         );
         assert!(plan.notices.iter().any(|notice| notice.code == Code::Breaks));
+    }
+
+    #[test]
+    fn another_of_the_same_name_is_built_beside_it() {
+        let shown =
+            show(&plan(&catalog(SCHEMA), "DROP INDEX \"By Mail\"; CREATE INDEX \"By Mail\" ON users (id)"));
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(lines.len(), 3, "{shown}");
+        assert!(
+            lines[0].starts_with("expand: ALTER INDEX public.\"By Mail\" RENAME TO \"By Mail_"),
+            "{shown}"
+        );
+        assert!(lines[1].starts_with("expand, alone: CREATE INDEX CONCURRENTLY \"By Mail\""), "{shown}");
+        assert!(lines[2].starts_with("contract, alone: DROP INDEX CONCURRENTLY"), "{shown}");
+    }
+
+    #[test]
+    fn a_unique_one_goes_when_the_other_is_there() {
+        let sql = "DROP INDEX \"By Mail\"; CREATE UNIQUE INDEX \"By Mail\" ON users (email, id)";
+        let shown = show(&plan(&catalog(SCHEMA), sql));
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(lines[0].contains(" RENAME TO "), "{shown}");
+        assert!(lines[lines.len() - 2].starts_with("contract, alone: CREATE UNIQUE"), "{shown}");
+        assert!(lines[lines.len() - 1].starts_with("contract, alone: DROP INDEX"), "{shown}");
+        let shown = show(&plan(&catalog(SCHEMA), "DROP INDEX p_k; CREATE INDEX p_k ON p (id, k)"));
+        assert_eq!(shown.matches("RENAME TO p1_k_idx_").count(), 1, "{shown}");
     }
 
     #[test]

@@ -147,7 +147,6 @@ pub(crate) fn drop(lower: &Lower, drop: &DropStmt) -> Lowered {
                 cascade: is_cascade(drop.behavior),
                 concurrently: drop.concurrent,
                 part: Part::Whole,
-                nth: 0,
             })),
             None if drop.missing_ok => {}
             None => {

@@ -26,6 +26,7 @@ use crate::sql::similar::did_you_mean;
 use crate::sql::tokens::Tokens;
 
 mod alter_rest;
+mod alter_some;
 mod alter_table;
 mod annotations;
 mod as_written;
