@@ -26,8 +26,17 @@ pub(super) struct File {
     pub(super) directed: MigrationFile,
     /// How many statements it has.
     pub(super) statements: usize,
+    /// Where each begins in the text with the directives.
+    starts: Vec<usize>,
     /// Which of them have a directive, from 0.
     pub(super) with_directives: Vec<usize>,
+}
+
+impl File {
+    /// The number, from 1, of the statement at this place of the text with the directives.
+    pub(super) fn number(&self, at: usize) -> usize {
+        self.starts.iter().filter(|start| **start <= at).count()
+    }
 }
 
 /// The migrations in order of their names.
@@ -71,7 +80,9 @@ fn file(at: usize, name: &str, text: String, directives: &[(usize, String)]) -> 
     directed.push_str(&text[done..]);
     let mut with_directives: Vec<usize> = directives.iter().map(|(number, _)| number - 1).collect();
     with_directives.dedup();
+    let starts = pieces::split(&directed).map_err(|diagnostic| anyhow!(diagnostic.message))?;
     Ok(File {
+        starts: starts.into_iter().map(|statement| statement.span.start).collect(),
         plain: MigrationFile { name: name.clone(), text },
         directed: MigrationFile { name, text: directed },
         statements: statements.len(),

@@ -196,7 +196,10 @@ async fn plan_each(server: &Server, files: &[File], verbose: bool) -> Result<()>
 fn tell(file: &File, diagnostics: &[Diagnostic], verbose: bool) {
     for diagnostic in diagnostics.iter().filter(|_| verbose) {
         let kind = diagnostic.kind.as_deref().unwrap_or("-");
-        let line = file.directed.text[..diagnostic.span.start].lines().count();
-        println!("{}:{line}: {kind} [{}]: {}", file.directed.name, diagnostic.code, diagnostic.message);
+        let number = file.number(diagnostic.span.start);
+        println!(
+            "{} statement {number}: {kind} [{}]: {}",
+            file.directed.name, diagnostic.code, diagnostic.message
+        );
     }
 }

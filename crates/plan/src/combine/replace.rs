@@ -231,3 +231,58 @@ fn mentions(sql: &str, item: &Item) -> bool {
     sql.match_indices(&name)
         .any(|(at, _)| !part(sql[..at].chars().next_back()) && !part(sql[at + name.len()..].chars().next()))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnostic::Code;
+    use crate::kind::shared::proving::{catalog, plan};
+    use crate::kind::shared::testing::refused;
+    use crate::plan::Phase;
+
+    const SCHEMA: &str = "CREATE TABLE t (id int PRIMARY KEY, a int, b int);
+        CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+        CREATE TRIGGER g BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f();
+        CREATE TRIGGER h BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f()";
+    const AGAIN: &str = "CREATE TRIGGER g AFTER UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f()";
+
+    /// Titles of the steps that replace, with their phases.
+    fn replaced(sql: &str) -> Vec<(Phase, String)> {
+        let steps = plan(&catalog(SCHEMA), sql).steps.into_iter();
+        steps.filter(|step| step.title.starts_with("Replace")).map(|step| (step.phase, step.title)).collect()
+    }
+
+    #[test]
+    fn apart_and_as_many_as_overlap() {
+        let g = (Phase::Expand, "Replace trigger g of public.t".to_owned());
+        for between in [
+            "ALTER TABLE t ADD COLUMN c int",
+            "ALTER TABLE t DROP COLUMN a",
+            "CREATE INDEX ON t (a)",
+            "COMMENT ON TABLE t IS 'x'",
+        ] {
+            assert_eq!(
+                replaced(&format!("DROP TRIGGER g ON t; {between}; {AGAIN}")),
+                [g.clone()],
+                "{between}"
+            );
+        }
+        let h = "CREATE TRIGGER h AFTER UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f()";
+        assert_eq!(replaced(&format!("DROP TRIGGER g ON t; {AGAIN}; DROP TRIGGER h ON t; {h}")).len(), 2);
+        assert_eq!(replaced(&format!("DROP TRIGGER g ON t; DROP TRIGGER h ON t; {AGAIN}; {h}")).len(), 1);
+    }
+
+    #[test]
+    fn rows_are_written_before() {
+        let sql = format!("UPDATE t SET a = b + 1; DROP TRIGGER g ON t; {AGAIN}");
+        assert_eq!(replaced(&sql)[0].0, Phase::Validate);
+    }
+
+    #[test]
+    fn what_cannot_be_moved() {
+        let sql = format!("DROP TRIGGER g ON t; UPDATE t SET a = b + 1; {AGAIN}");
+        assert_eq!(refused(&catalog(SCHEMA), &sql).0, Code::SplitFile);
+        let sql = "CREATE FUNCTION n() RETURNS int LANGUAGE sql AS 'SELECT 1'; DROP FUNCTION n;
+             CREATE FUNCTION n() RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 2'; CREATE INDEX ON t (n())";
+        assert_eq!(replaced(sql).len(), 1);
+    }
+}

@@ -1,6 +1,12 @@
 //! Views, triggers and functions that a file drops and makes again: replaced in one transaction, in expand.
 //!
-//! Running code never meets a moment without them; from then on it sees the new definition.
+//! Running code never meets a moment without them; from then on it sees the new definition. The statements need not follow each other:
+//! a column that is added between is there by then, one that is dropped between stays until contract, and where rows of the same
+//! table are written before, the replacement waits for them. Replacements whose statements overlap are one transaction.
+//!
+//! Refused where no order would do: an UPDATE between DROP TRIGGER and CREATE TRIGGER, which must not fire what running code's writes
+//! must; a view that goes for good and reads a replaced one; and a materialized view, whose query would keep its readers
+//! waiting, unless `allow no-online-form` says that it is quick.
 
 use crate::change::Change;
 use crate::diagnostic::{Code, Refusal};

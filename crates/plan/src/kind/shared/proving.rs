@@ -131,6 +131,7 @@ fn normal(catalog: &Catalog) -> Vec<(Name, Relation)> {
         for constraint in &mut relation.constraints {
             constraint.definition.clear();
         }
+        relation.triggers.sort_by(|a, b| a.name.cmp(&b.name));
         relation.indexes.sort_by(|a, b| a.name.cmp(&b.name));
         for index in &mut relation.indexes {
             index.definition.clear();

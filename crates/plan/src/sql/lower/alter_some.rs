@@ -1,9 +1,9 @@
-//! Subcommands of ALTER TABLE that are online in one form and not in another: ALTER CONSTRAINT and SET EXPRESSION.
+//! What is online in one form and not in another: ALTER CONSTRAINT, SET EXPRESSION and ALTER INDEX.
 
 use std::ops::Range;
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{AlterTableCmd, AtAlterConstraint};
+use pg_query::protobuf::{AlterTableCmd, AlterTableStmt, AlterTableType, AtAlterConstraint, ObjectType};
 
 use crate::catalog::{Constraint, ConstraintKind, Generated, Relation};
 use crate::change::Change;
@@ -11,10 +11,11 @@ use crate::diagnostic::Code;
 use crate::effect::Effect;
 use crate::kind::as_written::AsWritten;
 use crate::pg::lock::LockMode;
-use crate::plan::{Work, WorkKind};
+use crate::plan::{LockClaim, Work, WorkKind};
 use crate::sql::ast;
 use crate::sql::ident::Ident;
 use crate::sql::lower::alter_rest::{missing, subcommand};
+use crate::sql::lower::as_written::SETTING;
 use crate::sql::lower::{Lower, Lowered, Run};
 
 /// ALTER CONSTRAINT. A foreign key that becomes deferrable accepts whatever it accepted before: itself, in expand. It locks its own
@@ -139,4 +140,31 @@ pub(super) fn expression(
         (*locks, *work) = (run.locks, run.work);
     }
     Ok(vec![change])
+}
+
+/// ALTER INDEX … SET, RESET and SET STATISTICS: SHARE UPDATE EXCLUSIVE on the index alone, which nobody feels. Measured on 14 and
+/// 18; source: `AlterTableGetLockLevel` in src/backend/commands/tablecmds.c.
+pub(super) fn index(lower: &Lower, alter: &AlterTableStmt) -> Option<Vec<Change>> {
+    use AlterTableType::{AtResetRelOptions, AtSetRelOptions, AtSetStatistics};
+    let harmless = |node: &NodeEnum| match node {
+        NodeEnum::AlterTableCmd(command) => {
+            matches!(command.subtype(), AtSetRelOptions | AtResetRelOptions | AtSetStatistics)
+        }
+        _ => false,
+    };
+    if alter.objtype() != ObjectType::ObjectIndex || !ast::each(&alter.cmds).all(harmless) {
+        return None;
+    }
+    let (schema, name) = ast::table_name(alter.relation.as_ref()?);
+    let index = super::index::find(lower, schema.as_ref(), &name)?;
+    Some(vec![Change::AsWritten(AsWritten {
+        kind: "alter_index",
+        sql: lower.sql().to_owned(),
+        locks: vec![LockClaim { relation: index, mode: LockMode::ShareUpdateExclusive }],
+        work: Vec::new(),
+        transaction: true,
+        whole: false,
+        effects: Vec::new(),
+        undo: Err(SETTING.to_owned()),
+    })])
 }
