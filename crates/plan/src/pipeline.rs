@@ -227,8 +227,7 @@ impl Planner<'_> {
 /// What the order of the file means to a change that runs in expand as it stands; `None` where its kind sees to the phases.
 fn cares(change: &Change) -> Option<Cares> {
     match change {
-        // Comments and privileges do not care for the rows; a trigger cares for their writes.
-        Change::AsWritten(written) if matches!(written.kind, "comment" | "grant") => Some(Cares::Existence),
+        Change::AsWritten(written) if heedless(written.kind) => Some(Cares::Existence),
         Change::AsWritten(written) if written.whole => Some(Cares::Rows),
         Change::AsWritten(_) | Change::CreateTrigger(_) => Some(Cares::Writes),
         Change::Replace(replace) => {
@@ -238,6 +237,25 @@ fn cares(change: &Change) -> Option<Cares> {
         }
         _ => None,
     }
+}
+
+/// What neither reads nor writes rows: comments, privileges, settings. A trigger cares for the rows' writes.
+fn heedless(kind: &str) -> bool {
+    matches!(
+        kind,
+        "comment"
+            | "grant"
+            | "change_owner"
+            | "alter_index"
+            | "alter_constraint"
+            | "set_statistics"
+            | "set_column_options"
+            | "set_cluster_index"
+            | "set_storage_parameters"
+            | "set_storage"
+            | "set_compression"
+            | "set_replica_identity"
+    )
 }
 
 /// `-- concertina:allow CODE` turns a refusal of that code into "runs as written".

@@ -168,7 +168,7 @@ fn validation(lower: &Lower, table: &Relation, name: &Ident, more: Vec<LockClaim
         locks,
         work: vec![Work { relation: table.name.clone(), what: WorkKind::Scan }],
         transaction: true,
-        whole: true,
+        whole: false,
         effects: vec![effect],
         undo: Ok(String::new()),
     })
