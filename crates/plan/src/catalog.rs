@@ -361,6 +361,15 @@ impl Dependent {
     }
 }
 
+impl Dependent {
+    /// Whether it is this trigger of the table, by what `pg_describe_object` calls it: without quotes.
+    pub fn is_trigger(&self, name: &Ident) -> bool {
+        let called =
+            self.description.strip_prefix("trigger ").and_then(|rest| rest.strip_prefix(name.as_str()));
+        self.kind == DependentKind::Trigger && called.is_some_and(|rest| rest.starts_with(" on "))
+    }
+}
+
 /// Something that needs a function, a type or a sequence: dropping that without CASCADE fails.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Use {
@@ -526,7 +535,7 @@ impl Catalog {
         self.uses.iter().filter(move |used| used.of == *object && self.is_there(&used.by))
     }
 
-    fn is_there(&self, user: &User) -> bool {
+    pub(crate) fn is_there(&self, user: &User) -> bool {
         let on = |table: &Name, has: &dyn Fn(&Relation) -> bool| self.relation(table).is_some_and(has);
         match user {
             User::Column(table, name) => on(table, &|table| table.column(name).is_some()),

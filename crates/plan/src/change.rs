@@ -107,6 +107,12 @@ pub enum Change {
 }
 
 impl Change {
+    /// Where it was absorbed into another statement: whether it still takes effect at its own place. What an ADD COLUMN takes in
+    /// takes effect there.
+    pub fn takes_effect_here(&self) -> bool {
+        !matches!(self, Self::UpdateTable(_) | Self::SetNotNull(_))
+    }
+
     /// The kind that plans it.
     pub fn kind(&self) -> &dyn Kind {
         match self {

@@ -9,6 +9,7 @@
 //! is one derived column: rows that old code writes after the UPDATE must get their value too, or SET NOT NULL would fail.
 //! A statement joins the ADD COLUMN only if it may be moved up to it: nothing between the two touches what it reads or writes.
 
+mod index;
 mod replace;
 
 use crate::change::{Change, Statement};
@@ -36,6 +37,7 @@ pub fn combine(mut statements: Vec<Statement>) -> Vec<Statement> {
         at += 1;
     }
     replace::combine(&mut statements);
+    index::combine(&mut statements);
     statements
 }
 

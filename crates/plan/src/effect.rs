@@ -261,7 +261,10 @@ impl Effect {
                 }
             }
             Self::TriggerGone { table, trigger } => {
-                for_tree(catalog, table, &mut |relation| relation.triggers.retain(|t| t.name != *trigger));
+                for_tree(catalog, table, &mut |relation| {
+                    relation.triggers.retain(|t| t.name != *trigger);
+                    relation.dependents.retain(|dependent| !dependent.is_trigger(trigger));
+                });
             }
             Self::Dependent { relation, dependent } => {
                 if let Some(relation) = catalog.relations.get_mut(relation)

@@ -11,7 +11,8 @@ use crate::kind::as_written::AsWritten;
 use crate::kind::{Ctx, Online};
 use crate::plan::{Action, Backfill, Claim, FORMAT, Facts, Notice, Phase, Plan, Step, Write, Written};
 use crate::policy::Policy;
-use crate::{outcome, schedule, sql};
+use crate::schedule::{self, Cares};
+use crate::{outcome, sql};
 
 /// A migration file.
 #[derive(Clone, Copy, Debug)]
@@ -104,6 +105,10 @@ impl Planner<'_> {
             };
             kinds.push(change.kind().name().to_owned());
             merge(&mut facts, felt(&self.logical, change.kind().facts(&ctx)));
+            if change.takes_effect_here() {
+                let effects = change.kind().effects(&ctx);
+                self.logical = fold(&self.logical, &effects);
+            }
         }
         match &statement.changes {
             Ok(changes) => {
@@ -192,18 +197,11 @@ impl Planner<'_> {
         facts
     }
 
-    fn in_order(&self, change: &Change, online: Online) -> Result<Online, Refusal> {
-        // Comments and privileges do not care for the rows; a trigger cares for their writes.
-        let early = match change {
-            Change::AsWritten(written) => !matches!(written.kind, "comment" | "grant"),
-            Change::CreateTrigger(_) | Change::Replace(_) => true,
-            _ => false,
-        };
-        if early
-            && let Some(refusal) =
-                online.steps.iter().find_map(|step| schedule::out_of_order(step, &self.steps))
-        {
-            return Err(refusal);
+    fn in_order(&self, change: &Change, mut online: Online) -> Result<Online, Refusal> {
+        if let Some(cares) = cares(change) {
+            for step in online.steps.iter_mut().filter(|step| step.phase == Phase::Expand) {
+                schedule::postpone(step, cares, &self.steps)?;
+            }
         }
         Ok(online)
     }
@@ -226,6 +224,40 @@ impl Planner<'_> {
     }
 }
 
+/// What the order of the file means to a change that runs in expand as it stands; `None` where its kind sees to the phases.
+fn cares(change: &Change) -> Option<Cares> {
+    match change {
+        Change::AsWritten(written) if heedless(written.kind) => Some(Cares::Existence),
+        Change::AsWritten(written) if written.whole => Some(Cares::Rows),
+        Change::AsWritten(_) | Change::CreateTrigger(_) => Some(Cares::Writes),
+        Change::Replace(replace) => {
+            let all = replace.parts.iter().filter_map(cares);
+            let whole = all.into_iter().any(|cares| cares == Cares::Rows);
+            Some(if whole { Cares::Rows } else { Cares::Writes })
+        }
+        _ => None,
+    }
+}
+
+/// What neither reads nor writes rows: comments, privileges, settings. A trigger cares for the rows' writes.
+fn heedless(kind: &str) -> bool {
+    matches!(
+        kind,
+        "comment"
+            | "grant"
+            | "change_owner"
+            | "alter_index"
+            | "alter_constraint"
+            | "set_statistics"
+            | "set_column_options"
+            | "set_cluster_index"
+            | "set_storage_parameters"
+            | "set_storage"
+            | "set_compression"
+            | "set_replica_identity"
+    )
+}
+
 /// `-- concertina:allow CODE` turns a refusal of that code into "runs as written".
 fn allowed(
     ctx: &Ctx,
@@ -235,7 +267,9 @@ fn allowed(
     effects: &[Effect],
     refusal: Refusal,
 ) -> Result<Online, Refusal> {
-    if refusal.code == Code::WillFail || !statement.directives.allows(refusal.code) {
+    // A replacement is more than its last statement.
+    let whole = !matches!(change, Change::Replace(_));
+    if refusal.code == Code::WillFail || !whole || !statement.directives.allows(refusal.code) {
         return Err(refusal);
     }
     if statement.changes.as_ref().is_ok_and(|changes| changes.len() > 1) {
@@ -254,6 +288,7 @@ fn allowed(
         locks: facts.locks.clone(),
         work: facts.work.clone(),
         transaction: facts.transaction,
+        whole: true,
         effects: effects.to_vec(),
         undo: Err("it ran as written, under `allow`".to_owned()),
     }

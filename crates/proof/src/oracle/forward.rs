@@ -140,7 +140,8 @@ fn as_written(exhibit: &Exhibit<'_>, start: &Catalog) -> Result<Catalog> {
     let mut logical = start.clone();
     for statement in &statements {
         let changes = statement.changes.as_ref().map_err(|diagnostic| anyhow!(diagnostic.message.clone()))?;
-        for change in changes {
+        let absorbed = statement.absorbed.iter().filter(|change| change.takes_effect_here());
+        for change in absorbed.chain(changes) {
             let ctx = Ctx {
                 logical: &logical,
                 physical: start,

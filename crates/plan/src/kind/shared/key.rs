@@ -170,6 +170,7 @@ impl Key {
     pub(crate) fn check<'a>(&self, ctx: &Ctx<'a>) -> Result<&'a Relation, WillFail> {
         let table = will_fail::table(ctx, &self.table)?;
         will_fail::columns(table, self.columns.iter().chain(&self.include))?;
+        will_fail::stored(table, self.columns.iter().chain(&self.include))?;
         will_fail::constraint_name_free(table, &self.name)?;
         let own = self.table.sibling(self.name.clone());
         match &self.using_index {

@@ -17,7 +17,7 @@ use crate::plan::{LockClaim, Work, WorkKind};
 use crate::sql::ast;
 use crate::sql::ident::{Ident, Name};
 use crate::sql::lower::alter_table::{changed, is_cascade};
-use crate::sql::lower::{Lower, Lowered, Refused, Run, kinds, tree};
+use crate::sql::lower::{Lower, Lowered, Refused, Run, alter_some, kinds, tree};
 use crate::sql::similar::did_you_mean;
 use crate::sql::tokens::Kind;
 use crate::sql::types;
@@ -69,6 +69,8 @@ pub(crate) fn lower(
         At::AtSetStorage | At::AtSetCompression | At::AtReplicaIdentity | At::AtSetIdentity => {
             Ok(vec![subcommand(lower, table, only, at, kind, LockMode::AccessExclusive, Vec::new())])
         }
+        At::AtAlterConstraint => alter_some::constraint(lower, table, only, command, at),
+        At::AtSetExpression => alter_some::expression(lower, table, only, &column, at),
         At::AtChangeOwner => {
             let owner = command.newowner.as_ref().map(|role| Ident::from(role.rolename.as_str()));
             let effects = match owner {
@@ -100,7 +102,7 @@ pub(crate) fn lower(
 }
 
 /// One subcommand as a statement of its own: the others of its ALTER TABLE are planned apart.
-fn subcommand(
+pub(super) fn subcommand(
     lower: &Lower,
     table: &Relation,
     only: bool,
@@ -122,6 +124,7 @@ fn subcommand(
         locks: tree(lower.catalog, table, mode),
         work: Vec::new(),
         transaction: true,
+        whole: true,
         effects,
         undo,
     })
@@ -165,6 +168,7 @@ fn validation(lower: &Lower, table: &Relation, name: &Ident, more: Vec<LockClaim
         locks,
         work: vec![Work { relation: table.name.clone(), what: WorkKind::Scan }],
         transaction: true,
+        whole: false,
         effects: vec![effect],
         undo: Ok(String::new()),
     })
@@ -225,7 +229,7 @@ fn referencing(
         .collect()
 }
 
-fn missing(lower: &Lower, kind: &'static str, table: &Relation, name: &Ident) -> Refused {
+pub(super) fn missing(lower: &Lower, kind: &'static str, table: &Relation, name: &Ident) -> Refused {
     let hint = did_you_mean(name.as_str(), table.constraints.iter().map(|c| c.name.as_str().to_owned()))
         .unwrap_or_else(|| "correct the name".to_owned());
     lower.will_fail(kind, "42704", format!("constraint {name} of {} does not exist", table.name), hint, None)
@@ -264,19 +268,21 @@ fn refused(
                 run,
             )
         }
-        At::AtSetExpression => (
-            Code::NoOnlineForm,
-            format!("a new generation expression rewrites {on} under ACCESS EXCLUSIVE"),
-            "add a new column and fill it",
-            rewrite(run),
-        ),
         At::AtDropExpression => (
             Code::NotYet,
             format!(
-                "after DROP EXPRESSION running code has to write {column} itself; it takes ACCESS EXCLUSIVE on {on} for a moment"
+                "after DROP EXPRESSION running code has to write {column} itself, and before it no code can; it takes ACCESS \
+                 EXCLUSIVE on {on} for a moment"
             ),
-            "allow it when running code writes the column",
-            run.unknown(kind),
+            "allow it when a trigger of yours writes the column, or code that leaves it out may store NULL",
+            Run {
+                effects: in_tree(lower, table, |table| {
+                    for known in table.columns.iter_mut().filter(|known| known.name == *column) {
+                        known.generated = None;
+                    }
+                }),
+                ..run
+            },
         ),
         At::AtSetLogged | At::AtSetUnLogged | At::AtSetTableSpace | At::AtSetAccessMethod => (
             Code::NoOnlineForm,
@@ -322,7 +328,10 @@ fn refused(
                 "{words} takes SHARE ROW EXCLUSIVE on {on}, behind which writes queue, and other triggers fire for running code's writes from then on"
             ),
             "allow it, if running code can take it",
-            Run::locking(lower.catalog, table, LockMode::ShareRowExclusive).unknown(kind),
+            Run {
+                effects: enabling(lower, table, command, column),
+                ..Run::locking(lower.catalog, table, LockMode::ShareRowExclusive)
+            },
         ),
         At::AtEnableRule | At::AtEnableAlwaysRule | At::AtEnableReplicaRule | At::AtDisableRule => (
             Code::NotYet,
@@ -374,14 +383,6 @@ fn refused(
             "DETACH PARTITION … CONCURRENTLY outside the migration, which needs that there is no DEFAULT partition",
             attach(lower, table, command, run),
         ),
-        At::AtAlterConstraint => (
-            Code::NotYet,
-            format!(
-                "ALTER CONSTRAINT takes ACCESS EXCLUSIVE on {on} and the referenced table for a moment, and running code meets other rules from then on"
-            ),
-            "allow it, if running code can take it",
-            run.unknown(kind),
-        ),
         _ => (
             Code::NotYet,
             format!("this subcommand is not planned yet; it takes up to ACCESS EXCLUSIVE on {on}"),
@@ -390,6 +391,32 @@ fn refused(
         ),
     };
     lower.refuse(kind, code, reason, way_out, run)
+}
+
+/// A change of a table and of all its partitions.
+fn in_tree(lower: &Lower, table: &Relation, change: impl Fn(&mut Relation)) -> Vec<Effect> {
+    let tree = lower.catalog.tree(&table.name).into_iter();
+    tree.flat_map(|relation| changed(lower.catalog, &relation.name, &change)).collect()
+}
+
+/// The triggers as they fire in ordinary sessions from then on. Source: `EnableDisableTrigger` in
+/// src/backend/commands/trigger.c.
+fn enabling(lower: &Lower, table: &Relation, command: &AlterTableCmd, name: &Ident) -> Vec<Effect> {
+    use AlterTableType as At;
+    let subtype = command.subtype();
+    let all = matches!(
+        subtype,
+        At::AtEnableTrigAll | At::AtEnableTrigUser | At::AtDisableTrigAll | At::AtDisableTrigUser
+    );
+    let enabled = matches!(
+        subtype,
+        At::AtEnableTrig | At::AtEnableAlwaysTrig | At::AtEnableTrigAll | At::AtEnableTrigUser
+    );
+    in_tree(lower, table, |table| {
+        for trigger in table.triggers.iter_mut().filter(|trigger| all || trigger.name == *name) {
+            trigger.enabled = enabled;
+        }
+    })
 }
 
 fn attach(lower: &Lower, table: &Relation, command: &AlterTableCmd, run: Run) -> Run {

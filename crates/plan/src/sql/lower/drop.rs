@@ -87,6 +87,18 @@ fn views(lower: &Lower, drop: &DropStmt, kind: &'static str) -> Option<Vec<Chang
     if !views.iter().all(plannable) {
         return None;
     }
+    if is_cascade(drop.behavior) {
+        // Nothing but views, each of which is then planned and told by its name.
+        let mut more = Vec::new();
+        if !views.iter().all(|view| refused_drop::dependent_views(lower, view, &mut more)) {
+            return None;
+        }
+        for name in more {
+            views.extend(
+                lower.catalog.relation(&name).filter(|view| !views.iter().any(|v| v.name == view.name)),
+            );
+        }
+    }
     let reads = |view: &Relation, read: &Relation| read.dependents.iter().any(|d| d.is_view(&view.name));
     let mut ordered: Vec<&Relation> = Vec::new();
     while !views.is_empty() {

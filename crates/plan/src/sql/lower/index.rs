@@ -8,7 +8,7 @@ use pg_query::{Node, NodeEnum};
 use crate::catalog::{Index, Relation, RelationKind};
 use crate::change::Change;
 use crate::kind::create_index::CreateIndex;
-use crate::kind::drop_index::DropIndex;
+use crate::kind::drop_index::{DropIndex, Part};
 use crate::sql::ident::{Ident, Name};
 use crate::sql::lower::alter_table::is_cascade;
 use crate::sql::lower::{Lower, Lowered, Refused, noun, written};
@@ -146,6 +146,7 @@ pub(crate) fn drop(lower: &Lower, drop: &DropStmt) -> Lowered {
                 if_exists: drop.missing_ok,
                 cascade: is_cascade(drop.behavior),
                 concurrently: drop.concurrent,
+                part: Part::Whole,
             })),
             None if drop.missing_ok => {}
             None => {

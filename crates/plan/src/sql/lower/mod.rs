@@ -26,6 +26,7 @@ use crate::sql::similar::did_you_mean;
 use crate::sql::tokens::Tokens;
 
 mod alter_rest;
+mod alter_some;
 mod alter_table;
 mod annotations;
 mod as_written;
@@ -298,6 +299,7 @@ impl<'a> Lower<'a> {
                 locks: run.locks,
                 work: run.work,
                 transaction: !run.alone,
+                whole: true,
                 effects: run.effects,
                 undo: run.undo.ok_or_else(|| "it ran as written, under `allow`".to_owned()),
             })),

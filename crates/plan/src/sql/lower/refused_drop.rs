@@ -159,7 +159,7 @@ fn relation(lower: &Lower, table: &Relation, cascade: bool) -> Run {
 }
 
 /// Views that go with CASCADE, those on them too; false where something else goes with it.
-fn dependent_views(lower: &Lower, relation: &Relation, views: &mut Vec<Name>) -> bool {
+pub(super) fn dependent_views(lower: &Lower, relation: &Relation, views: &mut Vec<Name>) -> bool {
     let mut known = true;
     for dependent in relation.dependents.iter().filter(|dependent| !dependent.automatic) {
         let view = lower.catalog.relations.values().find(|view| {

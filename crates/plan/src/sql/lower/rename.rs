@@ -220,6 +220,7 @@ fn index(lower: &Lower, old: &Name, statement: &RenameStmt) -> Vec<Change> {
         locks: vec![LockClaim { relation: old.clone(), mode: LockMode::ShareUpdateExclusive }],
         work: Vec::new(),
         transaction: true,
+        whole: true,
         effects,
         undo: Ok(format!("ALTER INDEX {} RENAME TO {}", old.sibling(new), old.name)),
     })]

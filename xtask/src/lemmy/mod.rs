@@ -1,14 +1,14 @@
 //! Real input: a directory of `NAME/up.sql` migrations of a real project. Applies them in order with `apply --simple` and
-//! with psql and compares the dumps; then expands and contracts each that is planned, runs the others as written, and compares
-//! again; then plans each on top of its predecessors and counts what comes of it.
+//! with psql and compares the dumps; then expands and contracts each that is planned, with the directives that are kept beside the
+//! files, runs the others as written, and compares again; or only plans each on top of its predecessors. Counts what comes of it.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use concertina_lab::{Installation, Options, Server};
+use concertina_plan::diagnostic::Diagnostic;
 use concertina_plan::policy::Policy;
 use concertina_proof::case::ColumnOrder;
 use concertina_proof::compare::Picture;
@@ -18,6 +18,12 @@ use concertina_run::event::Silent;
 use concertina_run::settings::Settings;
 use concertina_run::state::MigrationFile;
 use concertina_run::{Engine, Error};
+
+mod count;
+mod files;
+
+use count::Count;
+use files::File;
 
 const TEMPLATE: &str = "start";
 
@@ -32,6 +38,9 @@ pub(crate) struct Args {
     /// SQL to run first in every database, for what the project's own runner makes
     #[arg(long)]
     before: Option<String>,
+    /// Directory of NAME.allow files: a line each, the number of a statement and a directive for it
+    #[arg(long)]
+    directives: Option<PathBuf>,
     /// Only plan, do not run them and compare with psql
     #[arg(long)]
     plan_only: bool,
@@ -42,7 +51,7 @@ pub(crate) struct Args {
 
 /// Runs it.
 pub(crate) async fn run(args: &Args) -> Result<()> {
-    let files = files(&args.directory)?;
+    let files = files::read(&args.directory, args.directives.as_deref())?;
     println!("{} files from {}", files.len(), args.directory.display());
     let installation = Installation::major(args.major)?;
     let server = Server::start(&installation, Options::new()).await?;
@@ -53,30 +62,9 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
     }
     if !args.plan_only {
         simple_equals_psql(&server, &files).await?;
-        online_equals_psql(&server, &files).await?;
+        return online_equals_psql(&server, &files, args.verbose).await;
     }
     plan_each(&server, &files, args.verbose).await
-}
-
-fn files(directory: &Path) -> Result<Vec<MigrationFile>> {
-    let mut paths: Vec<PathBuf> = fs::read_dir(directory)
-        .with_context(|| format!("cannot read {}", directory.display()))?
-        .map(|entry| Ok(entry?.path().join("up.sql")))
-        .collect::<Result<_>>()?;
-    paths.retain(|path| path.is_file());
-    paths.sort();
-    paths
-        .iter()
-        .enumerate()
-        .map(|(at, path)| {
-            let name =
-                path.parent().and_then(Path::file_name).context("no directory name")?.to_string_lossy();
-            // The folder's own naming (dashes in the date) is not one of ours: number the files in their order.
-            let name: String =
-                name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-            Ok(MigrationFile { name: format!("{:04}_{name}", at + 1), text: fs::read_to_string(path)? })
-        })
-        .collect()
 }
 
 async fn engine(server: &Server, database: &str) -> Result<Engine> {
@@ -85,14 +73,15 @@ async fn engine(server: &Server, database: &str) -> Result<Engine> {
         .await?)
 }
 
-async fn simple_equals_psql(server: &Server, files: &[MigrationFile]) -> Result<()> {
+async fn simple_equals_psql(server: &Server, files: &[File]) -> Result<()> {
     server.create_database_from(TEMPLATE, "simple").await?;
     server.create_database_from(TEMPLATE, "naive").await?;
     let engine = engine(server, "simple").await?;
     engine.init().await?;
-    let outcome = engine.apply_simple(files).await?;
+    let plain: Vec<MigrationFile> = files.iter().map(|file| file.plain.clone()).collect();
+    let outcome = engine.apply_simple(&plain).await?;
     println!("apply --simple ran {} of {} files", outcome.moved.len(), files.len());
-    for file in files {
+    for file in &plain {
         server.psql("naive", &file.text).await.with_context(|| format!("psql on {}", file.name))?;
     }
     let ours = dump(server, "simple").await?;
@@ -112,35 +101,43 @@ async fn simple_equals_psql(server: &Server, files: &[MigrationFile]) -> Result<
 
 /// Expand and contract where a plan is made, as written where it is refused. What lies in the archive is purged each time, as
 /// by somebody who will not go back.
-async fn online_equals_psql(server: &Server, files: &[MigrationFile]) -> Result<()> {
+async fn online_equals_psql(server: &Server, files: &[File], verbose: bool) -> Result<()> {
     server.create_database_from(TEMPLATE, "online").await?;
     let engine = engine(server, "online").await?;
     engine.init().await?;
-    let (mut online, mut steps, mut as_written) = (0, 0, 0);
+    let directed: Vec<MigrationFile> = files.iter().map(|file| file.directed.clone()).collect();
+    let mut count = Count::default();
+    let mut steps = 0;
     for (at, file) in files.iter().enumerate() {
-        let (known, name) = (&files[..=at], Some(file.name.as_str()));
+        let (known, name) = (&directed[..=at], Some(file.directed.name.as_str()));
         let ran = async {
-            match engine.plan(file).await {
+            match engine.plan(&file.directed).await {
                 Ok(_) => {
                     let expanded = engine.expand(known, name).await?;
                     let contracted = engine.contract(known, name, Confirm { destroy: true }).await?;
                     let archived = engine.archive().await?;
                     engine.purge(archived).await?;
-                    Ok(Some(expanded.steps + contracted.steps))
+                    Ok(Ok(expanded.steps + contracted.steps))
                 }
-                Err(Error::Refused { .. }) => engine.apply_simple(known).await.map(|_| None),
+                Err(Error::Refused { diagnostics, .. }) => {
+                    engine.apply_simple(known).await.map(|_| Err(diagnostics))
+                }
                 Err(error) => Err(error),
             }
         };
-        match ran.await.with_context(|| file.name.clone())? {
-            Some(more) => {
-                online += 1;
+        match ran.await.with_context(|| file.directed.name.clone())? {
+            Ok(more) => {
                 steps += more;
+                count.planned(file);
             }
-            None => as_written += 1,
+            Err(diagnostics) => {
+                tell(file, &diagnostics, verbose);
+                count.refused(file, &diagnostics);
+            }
         }
     }
-    println!("{online} files ran online in {steps} steps, {as_written} were refused and ran as written");
+    println!("what is planned ran in {steps} steps, what is refused ran as written");
+    count.print();
     let picture = async |database| -> Result<Picture> {
         Ok(Picture {
             schema: dump(server, database).await?,
@@ -172,37 +169,37 @@ async fn dump(server: &Server, database: &str) -> Result<String> {
     Ok(text.lines().filter(|line| !line.contains("restrict ")).map(|line| format!("{line}\n")).collect())
 }
 
-async fn plan_each(server: &Server, files: &[MigrationFile], verbose: bool) -> Result<()> {
+async fn plan_each(server: &Server, files: &[File], verbose: bool) -> Result<()> {
     server.create_database_from(TEMPLATE, "planned").await?;
-    let mut planned = 0;
-    let mut refused = 0;
-    let mut reasons: BTreeMap<(String, String), u32> = BTreeMap::new();
+    let mut count = Count::default();
     for file in files {
         let engine = engine(server, "planned").await?;
-        let pending = file.clone();
+        let pending = file.directed.clone();
+        let name = &file.directed.name;
         let outcome = tokio::spawn(async move { engine.plan(&pending).await })
             .await
-            .with_context(|| format!("planning {} panicked", file.name))?;
+            .with_context(|| format!("planning {name} panicked"))?;
         match outcome {
-            Ok(_) => planned += 1,
+            Ok(_) => count.planned(file),
             Err(Error::Refused { diagnostics, .. }) => {
-                refused += 1;
-                for diagnostic in diagnostics {
-                    let kind = diagnostic.kind.unwrap_or_else(|| "-".to_owned());
-                    if verbose {
-                        println!("{}: {kind} [{}]: {}", file.name, diagnostic.code, diagnostic.message);
-                    }
-                    *reasons.entry((diagnostic.code.slug().to_owned(), kind)).or_default() += 1;
-                }
+                tell(file, &diagnostics, verbose);
+                count.refused(file, &diagnostics);
             }
-            Err(error) => bail!("{}: {error}", file.name),
+            Err(error) => bail!("{name}: {error}"),
         }
-        server.psql("planned", &file.text).await.with_context(|| format!("psql on {}", file.name))?;
+        server.psql("planned", &file.plain.text).await.with_context(|| format!("psql on {name}"))?;
     }
-    println!("planned {planned}, refused {refused}, no panic");
-    println!("refused statements by code and kind:");
-    for ((code, kind), count) in &reasons {
-        println!("{count:6}  {code:16} {kind}");
-    }
+    count.print();
     Ok(())
+}
+
+fn tell(file: &File, diagnostics: &[Diagnostic], verbose: bool) {
+    for diagnostic in diagnostics.iter().filter(|_| verbose) {
+        let kind = diagnostic.kind.as_deref().unwrap_or("-");
+        let number = file.number(diagnostic.span.start);
+        println!(
+            "{} statement {number}: {kind} [{}]: {}",
+            file.directed.name, diagnostic.code, diagnostic.message
+        );
+    }
 }
