@@ -75,9 +75,22 @@ impl Restore {
         let folder = session.folder()?;
         let name = folder.find(&self.migration).map_or(self.migration.as_str(), |file| file.name.as_str());
         let engine = session.engine().await?;
-        if !engine.archive().await?.iter().any(|object| object.migration == name) {
+        let objects: Vec<_> =
+            engine.archive().await?.into_iter().filter(|object| object.migration == name).collect();
+        if objects.is_empty() {
             return Err(Failure::file(format!("migration {name} has left nothing in the archive"))
                 .hint("`concertina archive list` shows what lies there. Nothing was changed."));
+        }
+        if objects.iter().all(|object| object.kept) {
+            let what: Vec<&str> = objects.iter().map(|object| object.archived.of.as_str()).collect();
+            return Err(Failure::file(format!(
+                "migration {name} has been taken back; of it are left: {}",
+                what.join("; ")
+            ))
+            .hint(
+                "Run it again with `concertina expand`: what was written into its columns comes back. Rows that undo could not \
+                 put back are in the tables that `concertina archive list` names. Nothing was changed.",
+            ));
         }
         let outcome = engine.undo(Some(name)).await?;
         let statuses = engine.status(&folder.files).await?;

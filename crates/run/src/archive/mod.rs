@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use concertina_plan::plan::{Archived, Noun};
+use concertina_plan::sql::ident::Name;
 use tokio_postgres::{Client, GenericClient};
 
 use crate::error::{Doing, Error};
 use crate::executor::Run;
 use crate::ledger::{self, StepKey};
-use crate::state::StepState;
+use crate::state::{MigrationState, StepState};
 use crate::{executor, forward};
 
 /// An object that lies in the archive.
@@ -24,6 +25,8 @@ pub struct ArchivedObject {
     pub since: String,
     /// How long it has been there.
     pub age: Duration,
+    /// An undo put it there, or could not put it back: running the migration again brings values of a column back.
+    pub kept: bool,
 }
 
 /// Everything that still lies there, oldest first.
@@ -44,12 +47,53 @@ pub(crate) async fn list(client: &Client) -> Result<Vec<ArchivedObject>, Error> 
                     bytes,
                     age: age(client, &since).await?,
                     since: since.clone(),
+                    kept: false,
                 });
             }
         }
     }
+    for object in labelled(client).await? {
+        if !found.iter().any(|known| known.archived.name == object.archived.name) {
+            found.push(object);
+        }
+    }
     found.sort_by(|a, b| (&a.since, &a.archived.name).cmp(&(&b.since, &b.archived.name)));
     Ok(found)
+}
+
+/// What undo left there, by the labels of the tables: the plan that would tell of it is forgotten when the migration runs again.
+async fn labelled(client: &Client) -> Result<Vec<ArchivedObject>, Error> {
+    let rows = client.query(LABELLED, &[]).await.doing("look into the archive")?;
+    Ok(rows
+        .into_iter()
+        .map(|row| ArchivedObject {
+            migration: row.get("migration"),
+            archived: Archived {
+                noun: Noun::Table,
+                name: Name::new("concertina_archive", row.get::<_, String>("name")),
+                of: row.get("of"),
+            },
+            bytes: row.get::<_, Option<i64>>("bytes").and_then(|bytes| u64::try_from(bytes).ok()),
+            since: row.get("since"),
+            age: Duration::from_secs_f64(row.get::<_, f64>("age").max(0.0)),
+            kept: true,
+        })
+        .collect())
+}
+
+/// What an undo of this migration leaves in the archive, in words: what it holds, under which name, how many rows.
+pub(crate) async fn left_by_undo(client: &Client, migration: &str) -> Result<Vec<String>, Error> {
+    let mut told = Vec::new();
+    for object in labelled(client).await?.into_iter().filter(|object| object.migration == migration) {
+        let Archived { name, of, .. } = &object.archived;
+        let rows: i64 = client
+            .query_one(&format!("SELECT count(*) FROM {name}"), &[])
+            .await
+            .doing("count what is in the archive")?
+            .get(0);
+        told.push(format!("{of}: {rows} {} kept as {name}", if rows == 1 { "row is" } else { "rows are" }));
+    }
+    Ok(told)
 }
 
 /// Whether it lies there, and then its size.
@@ -93,6 +137,21 @@ pub(crate) async fn purge(run: &Run, mut objects: Vec<ArchivedObject>) -> Result
         Noun::Routine => 2,
         Noun::Type => 3,
     };
+    for row in ledger::migrations(&run.work.client).await? {
+        let under_way = matches!(
+            row.state,
+            MigrationState::Expanding | MigrationState::Contracting | MigrationState::Undoing
+        );
+        if under_way && objects.iter().any(|object| object.migration == row.name) {
+            return Err(Error::InFlight {
+                message: format!(
+                    "migration {} is under way, and may still need what it has in the archive: finish it or take it back first. \
+                     Nothing was removed",
+                    row.name
+                ),
+            });
+        }
+    }
     objects.sort_by_key(|object| order(object.archived.noun));
     let mut gone = Vec::new();
     for object in objects {
@@ -116,6 +175,22 @@ async fn drop_one(run: &Run, object: &ArchivedObject) -> Result<(), Error> {
     })
     .await
 }
+
+/// When: since the step that made it ended; of an undo, since that ended or, while it is under way, since now.
+const LABELLED: &str = "
+SELECT l.label #>> '{concertina,migration}' AS migration, l.label #>> '{concertina,of}' AS of, l.relname::text AS name,
+       pg_total_relation_size(l.oid) AS bytes, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') AS since,
+       extract(epoch FROM clock_timestamp() - at)::float8 AS age
+FROM (
+    SELECT c.oid, c.relname, obj_description(c.oid, 'pg_class')::jsonb AS label
+    FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = 'concertina_archive' AND c.relkind = 'r'
+      AND obj_description(c.oid, 'pg_class') LIKE '{\"concertina\":%'
+) AS l, LATERAL (
+    SELECT coalesce(max(e.at), clock_timestamp()) FROM concertina.event AS e
+    WHERE e.migration = l.label #>> '{concertina,migration}' AND e.kind = 'undo_done'
+) AS s (at)
+ORDER BY l.relname";
 
 const RELATION: &str = "
 SELECT pg_total_relation_size(c.oid) FROM pg_catalog.pg_class AS c
