@@ -19,7 +19,7 @@ mod report;
 mod status;
 
 pub use adopt::{AcceptDocument, BaselineDocument, RemovedArchive, UninstallDocument, What};
-pub use archive::ArchiveDocument;
+pub use archive::{ArchiveDocument, ArchiveFileDocument};
 pub use check::{CheckDocument, CheckedMigration, FailedMigration, LoadedDump, SkippedStatement};
 pub use demo::{DemoDocument, Felt, Run, Span};
 pub use error::ErrorDocument;
@@ -87,6 +87,7 @@ pub fn schemas() -> Vec<(String, serde_json::Value)> {
         one::<HistoryDocument>(),
         one::<ReportDocument>(),
         one::<ArchiveDocument>(),
+        one::<ArchiveFileDocument>(),
         one::<OutcomeDocument>(),
         one::<InitDocument>(),
         one::<CreatedDocument>(),

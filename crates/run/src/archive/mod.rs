@@ -1,5 +1,9 @@
 //! What contracted migrations left in the archive: named, measured, and removed for good when somebody says so.
 
+mod file;
+mod load;
+mod save;
+
 use std::time::Duration;
 
 use concertina_plan::plan::{Archived, Noun};
@@ -11,6 +15,11 @@ use crate::executor::Run;
 use crate::ledger::{self, StepKey};
 use crate::state::{MigrationState, StepState};
 use crate::{executor, forward};
+
+pub use file::{Contents, Definition, Header, Rows, verify};
+pub use load::Loaded;
+pub(crate) use load::load;
+pub(crate) use save::{Around, save};
 
 /// An object that lies in the archive.
 #[derive(Clone, Debug)]
@@ -25,6 +34,8 @@ pub struct ArchivedObject {
     pub since: String,
     /// How long it has been there.
     pub age: Duration,
+    /// The last file that it was saved into, and when, RFC 3339.
+    pub saved: Option<(String, String)>,
     /// An undo put it there, or could not put it back: running the migration again brings values of a column back.
     pub kept: bool,
 }
@@ -47,6 +58,7 @@ pub(crate) async fn list(client: &Client) -> Result<Vec<ArchivedObject>, Error> 
                     bytes,
                     age: age(client, &since).await?,
                     since: since.clone(),
+                    saved: None,
                     kept: false,
                 });
             }
@@ -55,6 +67,16 @@ pub(crate) async fn list(client: &Client) -> Result<Vec<ArchivedObject>, Error> 
     for object in labelled(client).await? {
         if !found.iter().any(|known| known.archived.name == object.archived.name) {
             found.push(object);
+        }
+    }
+    for row in client.query(SAVED, &[]).await.doing("look for saved files")? {
+        let (migration, file, at, names): (String, String, String, Vec<String>) =
+            (row.get(0), row.get(1), row.get(2), row.get(3));
+        for object in found.iter_mut().filter(|object| object.migration == migration) {
+            // One that was brought back and dropped again after that is another.
+            if names.contains(&object.archived.name.to_string()) && at > object.since {
+                object.saved = Some((file.clone(), at.clone()));
+            }
         }
     }
     found.sort_by(|a, b| (&a.since, &a.archived.name).cmp(&(&b.since, &b.archived.name)));
@@ -76,6 +98,7 @@ async fn labelled(client: &Client) -> Result<Vec<ArchivedObject>, Error> {
             bytes: row.get::<_, Option<i64>>("bytes").and_then(|bytes| u64::try_from(bytes).ok()),
             since: row.get("since"),
             age: Duration::from_secs_f64(row.get::<_, f64>("age").max(0.0)),
+            saved: None,
             kept: true,
         })
         .collect())
@@ -175,6 +198,12 @@ async fn drop_one(run: &Run, object: &ArchivedObject) -> Result<(), Error> {
     })
     .await
 }
+
+/// Files that were saved, oldest first.
+const SAVED: &str = "
+SELECT migration, data ->> 'file', to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),
+       ARRAY(SELECT json_array_elements_text(data -> 'objects'))
+FROM concertina.event WHERE kind = 'archive_saved' AND migration IS NOT NULL AND data IS NOT NULL ORDER BY id";
 
 /// When: since the step that made it ended; of an undo, since that ended or, while it is under way, since now.
 const LABELLED: &str = "
