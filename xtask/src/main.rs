@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod drop_column;
 mod install_postgres;
 mod kill;
 mod lemmy;
@@ -23,6 +24,8 @@ enum Task {
     InstallPostgres(install_postgres::Args),
     /// Cost of a backfill, and what clients feel of it, as ratios
     Bench(bench::Args),
+    /// Drop a column of a large table under traffic, undo after contract, and look for lost writes
+    DropColumn(drop_column::Args),
     /// Run and plan a real project's migrations (a directory of NAME/up.sql)
     Lemmy(lemmy::Args),
     /// Run the proof suite on every supported major version
@@ -41,6 +44,7 @@ async fn main() -> Result<()> {
     match Args::parse().command {
         Task::InstallPostgres(args) => install_postgres::run(&args),
         Task::Bench(args) => bench::run(&args).await,
+        Task::DropColumn(args) => drop_column::run(&args).await,
         Task::Lemmy(args) => lemmy::run(&args).await,
         Task::Matrix(args) => matrix::run(&args),
         Task::Upgrade(args) => upgrade::run(&args).await,

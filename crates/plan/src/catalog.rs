@@ -33,6 +33,10 @@ pub struct Catalog {
     /// Who needs the functions, types and sequences that exist; see [`Catalog::users`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub uses: Vec<Use>,
+    /// Tables in the archive, each with its columns in order: what an earlier undo kept there comes back when the migration
+    /// runs again. Not part of the schema: no effect changes it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub archived: BTreeMap<Name, Vec<(Ident, String)>>,
     /// Set once a statement ran whose effects cannot be known; says which. Nothing after it can be planned.
     pub unknown_since: Option<String>,
 }

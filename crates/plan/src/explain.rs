@@ -318,14 +318,26 @@ fn rows(backfill: &Backfill) -> String {
             let set: Vec<String> = set.chain(unchanged).collect();
             format!("UPDATE ONLY {table} AS {alias} SET {} WHERE {pending};", set.join(", "))
         }
-        Write::Copy { into, columns } => {
+        Write::Copy { into, columns, only } => {
             let columns = list(columns);
-            format!("INSERT INTO {into} ({columns}) SELECT {columns} FROM ONLY {table};")
+            let only =
+                only.as_ref().map(|only| format!(" AS concertina_row WHERE {only}")).unwrap_or_default();
+            format!("INSERT INTO {into} ({columns}) SELECT {columns} FROM ONLY {table}{only};")
         }
         Write::Delete { alias } => format!("DELETE FROM ONLY {table} AS {alias};"),
-        Write::Restore { from, key, column } => {
+        Write::Restore { from, key, column, .. } => {
             format!("UPDATE ONLY {table} SET {column} = that of {from} with the same ({});", list(key))
         }
+        Write::Keeping { what, into, .. } => {
+            let kept = Backfill { write: (**what).clone(), ..backfill.clone() };
+            format!("{} -- each row as it was goes into {into}", rows(&kept))
+        }
+        Write::PutBack { from, key, columns, deleted: false } => format!(
+            "UPDATE ONLY {table} SET ({}) = those of {from} with the same ({}) that nobody has written since;",
+            list(columns),
+            list(key)
+        ),
+        Write::PutBack { from, .. } => format!("INSERT INTO {table} the rows of {from};"),
     }
 }
 

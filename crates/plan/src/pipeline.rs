@@ -338,12 +338,12 @@ fn claims(steps: &[Step]) -> Vec<Claim> {
     for step in steps {
         let Action::Backfill(Backfill { table, write, .. }) = &step.action else { continue };
         let claim = |column| Claim { relation: table.clone(), column, write: true };
-        match write {
+        match write.kept() {
             Write::Update { set, .. } => {
                 claims.extend(set.iter().map(|(column, _)| claim(Some(column.clone()))));
             }
             Write::Delete { .. } => claims.push(claim(None)),
-            Write::Copy { .. } | Write::Restore { .. } => {}
+            _ => {}
         }
     }
     claims.sort();

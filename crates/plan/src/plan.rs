@@ -282,6 +282,9 @@ pub enum Write {
         into: Name,
         /// Columns copied, key included.
         columns: Vec<Ident>,
+        /// Only rows of which this is true, over the table as `concertina_row`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        only: Option<String>,
     },
     /// `UPDATE ONLY table SET column = archive.column FROM archive` by key: brings an archived column back.
     Restore {
@@ -291,6 +294,36 @@ pub enum Write {
         key: Vec<Ident>,
         /// Column.
         column: Ident,
+        /// Rows, seen as `concertina_row`, whose value is not newer than the archive's; where nothing is said, those that have
+        /// none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pending: Option<String>,
+        /// Only rows whose values of these columns are what the archive has beside the column's, by image.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        same: Vec<Ident>,
+    },
+    /// An update or a delete that keeps what it overwrites or removes, in the same transaction.
+    Keeping {
+        /// [`Write::Update`] or [`Write::Delete`].
+        what: Box<Write>,
+        /// Table that gets a row for each row written.
+        into: Name,
+        /// Key columns, in both.
+        key: Vec<Ident>,
+        /// Columns kept, all but the key. Of an update they are kept as they were and, as `concertina_after_1` and so on, as
+        /// the update left them.
+        columns: Vec<Ident>,
+    },
+    /// Moves rows back out of a table that [`Write::Keeping`] filled: those that nobody has written since.
+    PutBack {
+        /// That table.
+        from: Name,
+        /// Key columns, in both.
+        key: Vec<Ident>,
+        /// Columns kept, all but the key.
+        columns: Vec<Ident>,
+        /// The rows were deleted, and are inserted again where no other row is in their place.
+        deleted: bool,
     },
 }
 
@@ -465,6 +498,16 @@ impl Claim {
                 (Some(a), Some(b)) => a == b,
                 _ => true,
             }
+    }
+}
+
+impl Write {
+    /// What is done, without what is kept of it.
+    pub fn kept(&self) -> &Self {
+        match self {
+            Self::Keeping { what, .. } => what.kept(),
+            other => other,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Commands that change something take the lease first, so that two runners never work at once; those that look do not.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -315,6 +316,43 @@ impl Engine {
     pub async fn purge(&self, objects: Vec<ArchivedObject>) -> Result<Vec<ArchivedObject>, Error> {
         let run = self.runner().await?;
         let result = archive::purge(&run, objects).await;
+        run.close().await;
+        result
+    }
+
+    /// Saves what a migration left in the archive into a new file. Takes no lease: it only reads, in one snapshot.
+    ///
+    /// # Errors
+    /// [`Error::File`]; then nothing is left under the file's name. As [`Engine::archive`].
+    pub async fn save_archive(&self, migration: &str, path: &Path) -> Result<archive::Contents, Error> {
+        let objects: Vec<ArchivedObject> =
+            self.archive().await?.into_iter().filter(|object| object.migration == migration).collect();
+        let session = self.open().await?;
+        let row =
+            if objects.is_empty() { None } else { ledger::migration(&session.client, migration).await? };
+        let Some(row) = row else {
+            return Err(Error::File {
+                message: format!(
+                    "migration {migration} has left nothing in the archive; `concertina archive list` shows what lies there"
+                ),
+            });
+        };
+        let around = archive::Around { observer: &*self.observer, stop: &self.stop, who: &session.who };
+        Box::pin(archive::save(&session.client, &row, objects, path, &around)).await
+    }
+
+    /// Brings back into the archive what a file holds of it and was purged; then undo works as before. `only` names the migration
+    /// that the file must be of.
+    ///
+    /// # Errors
+    /// [`Error::File`] before anything is touched, and as [`Engine::expand`].
+    pub async fn load_archive(&self, path: &Path, only: Option<&str>) -> Result<archive::Loaded, Error> {
+        // Before the lease is taken, and beside the tasks that keep it: a large file takes its time.
+        let file = path.to_owned();
+        let verified = tokio::task::spawn_blocking(move || archive::verify(&file)).await;
+        let contents = verified.map_err(|error| Error::File { message: error.to_string() })??;
+        let run = self.runner().await?;
+        let result = Box::pin(archive::load(&run, path, contents, only)).await;
         run.close().await;
         result
     }

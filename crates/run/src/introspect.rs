@@ -24,7 +24,8 @@ const TRIES: u32 = 20;
 /// `pg_get_indexdef` and `pg_get_expr` wait for an ACCESS EXCLUSIVE lock on the table. Nobody waits for us meanwhile.
 const LOCK_TIMEOUT: &str = "10s";
 
-/// What exists now: schemas `pg_*`, `information_schema`, `concertina` and `concertina_archive` left out. The client must not be inside
+/// What exists now: schemas `pg_*`, `information_schema`, `concertina` and `concertina_archive` left out, but for the tables that
+/// undo made in the last. The client must not be inside
 /// a transaction.
 ///
 /// # Errors
@@ -100,6 +101,7 @@ async fn read(client: &Client) -> Result<Catalog, Error> {
         all(client, include_str!("sql/introspect/uses.sql")),
         all(client, include_str!("sql/introspect/views.sql")),
     )?;
+    let archived = all(client, include_str!("sql/introspect/archived.sql")).await?;
     let snapshot = Snapshot {
         server,
         may_skip_triggers,
@@ -115,6 +117,7 @@ async fn read(client: &Client) -> Result<Catalog, Error> {
         builtins,
         uses,
         views,
+        archived,
     };
     Ok(snapshot.catalog())
 }

@@ -9,6 +9,7 @@ use concertina_plan::rights::needs_to_undo;
 
 use crate::engine::{Outcome, in_flight};
 use crate::error::{Doing, Error};
+use crate::event::Event;
 use crate::executor::{self, Job, Run};
 use crate::forward::number;
 use crate::ledger::{self, Direction, MigrationRow, StepKey, StepRow};
@@ -63,6 +64,10 @@ pub(crate) async fn undo(run: &mut Run, only: Option<&str>) -> Result<Outcome, E
             Ok(executed) => outcome.steps += executed,
             Err(error) => return Err(run.end_badly(row.id, &row.name, "undo", error).await),
         }
+    }
+    for left in archive::left_by_undo(&run.work.client, &row.name).await? {
+        run.log(&row.name, "undo_kept", &left).await?;
+        run.tell(&Event::Note(format!("{left}; see `concertina archive list`")));
     }
     run.end_migration(row.id, &row.name, "undo", MigrationState::Undone, started).await?;
     outcome.moved.push(row.name.clone());

@@ -20,7 +20,7 @@ mod report;
 mod status;
 
 pub use adopt::{AcceptDocument, BaselineDocument, RemovedArchive, UninstallDocument, What};
-pub use archive::ArchiveDocument;
+pub use archive::{ArchiveDocument, ArchiveFileDocument};
 pub use check::{CheckDocument, CheckedMigration, FailedMigration, LoadedDump, SkippedStatement};
 pub use demo::{DemoDocument, Felt, HeldLock, Moment, Run, Span};
 pub use error::ErrorDocument;
@@ -89,6 +89,7 @@ pub fn schemas() -> Vec<(String, serde_json::Value)> {
         one::<HistoryDocument>(),
         one::<ReportDocument>(),
         one::<ArchiveDocument>(),
+        one::<ArchiveFileDocument>(),
         one::<OutcomeDocument>(),
         one::<InitDocument>(),
         one::<CreatedDocument>(),

@@ -355,8 +355,12 @@ fn describe_write(write: &Write) -> String {
             format!("SET {}", set.join(", "))
         }
         Write::Delete { .. } => "delete".to_owned(),
-        Write::Copy { into, columns } => format!("copy {} into {into}", names(columns)),
+        Write::Copy { into, columns, .. } => format!("copy {} into {into}", names(columns)),
         Write::Restore { from, column, .. } => format!("SET {column} from {from}"),
+        Write::Keeping { what, into, .. } => {
+            format!("{}, each row as it was kept in {into}", describe_write(what))
+        }
+        Write::PutBack { from, .. } => format!("put back from {from}"),
     }
 }
 

@@ -58,7 +58,7 @@ fn plan() -> Plan {
             "Copy a",
             "Undo needs it.",
             backfill(
-                Write::Copy { into: name(), columns: vec![Ident::new("id")] },
+                Write::Copy { into: name(), columns: vec![Ident::new("id")], only: None },
                 Walk::Key { columns: vec![Ident::new("id")] },
             ),
         ),

@@ -27,6 +27,13 @@ pub(super) struct Snapshot {
     pub(super) builtins: BTreeMap<Ident, Provolatile>,
     pub(super) uses: Vec<UseRow>,
     pub(super) views: Vec<ViewRow>,
+    pub(super) archived: Vec<ArchivedRow>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ArchivedRow {
+    name: Ident,
+    columns: Vec<(Ident, String)>,
 }
 
 #[derive(Deserialize)]
@@ -268,6 +275,11 @@ impl Snapshot {
                 .collect(),
             extensions: self.server.extensions,
             uses: self.uses.into_iter().map(|row| row.used(&names)).collect(),
+            archived: self
+                .archived
+                .into_iter()
+                .map(|row| (Name { schema: "concertina_archive".into(), name: row.name }, row.columns))
+                .collect(),
             unknown_since: None,
         }
     }
