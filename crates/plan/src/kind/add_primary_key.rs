@@ -4,7 +4,7 @@
 //! Source: "ADD table_constraint_using_index" in doc/src/sgml/ref/alter_table.sgml.
 
 use crate::catalog::{Column, Relation, RelationKind};
-use crate::diagnostic::{Code, Refusal};
+use crate::diagnostic::Refusal;
 use crate::effect::Effect;
 use crate::kind::shared::key::Key;
 use crate::kind::shared::tighten::{self, OldWriters, Timing};
@@ -52,17 +52,6 @@ impl Kind for AddPrimaryKey {
 
     fn online(&self, ctx: &Ctx) -> Result<Online, Refusal> {
         let (key, table) = (&self.key, self.check(ctx)?);
-        if table.kind == RelationKind::PartitionedTable && !table.new_here {
-            return Err(Refusal::new(
-                Code::NotYet,
-                format!(
-                    "ADD PRIMARY KEY over partitioned table {} builds an index on every partition under ACCESS EXCLUSIVE; \
-                     the online form is not built yet",
-                    key.table
-                ),
-                "use SET NOT NULL and ADD UNIQUE for now, which give the same guarantees",
-            ));
-        }
         let timing = tighten::timing(ctx, table, &key.columns, self.old_writers(table));
         if timing == Timing::AsWritten {
             return Ok(Online { steps: vec![key.at_once(ctx, self.effects(ctx))], notices: Vec::new() });
@@ -80,18 +69,22 @@ impl Kind for AddPrimaryKey {
         for column in key.columns.iter().filter(unmarked) {
             steps.extend(not_null::steps(ctx.physical, &key.table, column, phase));
         }
-        if key.using_index.is_none() {
-            let why = "PRIMARY KEY alone would block reads and writes while it builds the same index";
-            steps.push(index::build(ctx.logical, &key.table, &key.bare_index(ctx), phase, why));
+        if table.kind == RelationKind::PartitionedTable {
+            steps.extend(key.over_partitions(ctx, phase)?);
+        } else {
+            if key.using_index.is_none() {
+                let why = "PRIMARY KEY alone would block reads and writes while it builds the same index";
+                steps.push(index::build(ctx.logical, &key.table, &key.bare_index(ctx), phase, why));
+            }
+            steps.push(key.constrain(ctx, phase));
         }
-        steps.push(key.constrain(ctx, phase));
         Ok(Online { steps, notices: timing.notice(&what).into_iter().collect() })
     }
 
     fn effects(&self, ctx: &Ctx) -> Vec<Effect> {
         let marked =
             self.nullable(ctx).into_iter().map(|c| not_null::effect(ctx.logical, &self.key.table, c));
-        marked.chain(self.key.effects(ctx)).collect()
+        marked.chain(self.key.effects(ctx)).chain(self.key.effects_below(ctx)).collect()
     }
 }
 
@@ -125,7 +118,19 @@ impl AddPrimaryKey {
         }
         let table = key.check(ctx)?;
         if table.kind == RelationKind::PartitionedTable {
-            will_fail::unique_covers_partition_key(ctx, table, &key.columns)?;
+            key.check_partitioned(ctx, table)?;
+            for partition in ctx.logical.tree(&key.table).into_iter().skip(1) {
+                if let Some(other) = partition.primary_key().filter(|other| other.columns != key.columns) {
+                    return Err(WillFail::new(
+                        "42P16",
+                        format!(
+                            "partition {} has primary key {} over other columns",
+                            partition.name, other.name
+                        ),
+                        "drop it first, or make it UNIQUE",
+                    ));
+                }
+            }
         }
         Ok(table)
     }
@@ -177,6 +182,24 @@ mod tests {
     }
 
     #[test]
+    fn over_partitions_each_leaf_has_its_own() {
+        let schema = "CREATE TABLE p (id int, k int) PARTITION BY RANGE (id);
+            CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10)";
+        let shown = show(&plan(&catalog_on(17, schema), "ALTER TABLE p ADD PRIMARY KEY (id)"));
+        let steps: Vec<&str> = shown.lines().skip(6).collect();
+        assert_eq!(
+            steps,
+            [
+                "contract: ALTER TABLE ONLY public.p ADD CONSTRAINT p_pkey PRIMARY KEY (id)",
+                "contract, alone: CREATE UNIQUE INDEX CONCURRENTLY p1_pkey ON public.p1 USING btree (id)",
+                "contract: ALTER TABLE public.p1 ADD CONSTRAINT p1_pkey PRIMARY KEY USING INDEX p1_pkey",
+                "contract: ALTER INDEX public.p_pkey ATTACH PARTITION public.p1_pkey",
+            ],
+            "{shown}"
+        );
+    }
+
+    #[test]
     fn a_new_column_that_numbers_itself_needs_no_contract() {
         let schema = "CREATE TABLE bare (a text)";
         let plan = plan(&catalog(schema), "ALTER TABLE bare ADD COLUMN id bigserial PRIMARY KEY");
@@ -195,6 +218,8 @@ mod tests {
             let (code, said) = refused(&catalog(SCHEMA), sql);
             assert!(code == Code::WillFail && said.contains(word), "{sql}: {said}");
         }
-        assert_eq!(refused(&catalog(SCHEMA), "ALTER TABLE p ADD PRIMARY KEY (id)").0, Code::NotYet);
+        let (code, said) =
+            refused(&catalog(SCHEMA), "ALTER TABLE p ADD CONSTRAINT pk PRIMARY KEY USING INDEX p_id");
+        assert!(code == Code::WillFail && said.contains("0A000"), "{said}");
     }
 }

@@ -23,6 +23,7 @@ pub(crate) mod names;
 mod nulls;
 mod parse;
 mod parser_ffi;
+pub(crate) mod partition;
 pub mod similar;
 mod tokens;
 mod types;

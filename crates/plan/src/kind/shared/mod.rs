@@ -4,6 +4,7 @@ pub(crate) mod again;
 pub(crate) mod alter;
 pub(crate) mod archive;
 pub(crate) mod batch;
+pub(crate) mod bound;
 pub(crate) mod clock;
 pub(crate) mod dependents;
 pub(crate) mod index;

@@ -6,8 +6,8 @@ use pg_query::protobuf::{CreateStmt, TableLikeClause};
 use crate::catalog::{Column, Constraint, ConstraintKind, Index, Sequence};
 use crate::sql::ast;
 use crate::sql::ident::{Ident, Name};
-use crate::sql::lower::Refused;
 use crate::sql::lower::create_table::Builder;
+use crate::sql::lower::{Refused, partition};
 use crate::sql::names::IndexSort;
 
 impl Builder<'_, '_> {
@@ -127,6 +127,9 @@ impl Builder<'_, '_> {
         }
         self.relation.triggers = parent.triggers.iter().filter(|trigger| trigger.row).cloned().collect();
         self.relation.partition_of = Some(parent.name.clone());
+        let tokens = self.lower.tokens;
+        let bound = partition::bound(tokens, self.lower.statement.tokens.clone());
+        self.relation.partition_bound = bound.map(|at| tokens.slice(at.start, at.end).to_owned());
         Ok(parent.name)
     }
 
