@@ -196,7 +196,11 @@ impl Planner<'_> {
         // Comments and privileges do not care for the rows; a trigger cares for their writes.
         let early = match change {
             Change::AsWritten(written) => !matches!(written.kind, "comment" | "grant"),
-            Change::CreateTrigger(_) | Change::Replace(_) => true,
+            Change::CreateTrigger(_) | Change::Replace(_) | Change::Rule(_) => true,
+            // The rows that are filled must be within the bound before.
+            Change::AttachPartition(_) => {
+                online.steps.first().is_some_and(|step| step.phase == Phase::Expand)
+            }
             _ => false,
         };
         if early

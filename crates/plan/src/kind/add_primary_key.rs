@@ -4,7 +4,7 @@
 //! Source: "ADD table_constraint_using_index" in doc/src/sgml/ref/alter_table.sgml.
 
 use crate::catalog::{Column, Relation, RelationKind};
-use crate::diagnostic::Refusal;
+use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
 use crate::kind::shared::key::Key;
 use crate::kind::shared::tighten::{self, OldWriters, Timing};
@@ -52,6 +52,7 @@ impl Kind for AddPrimaryKey {
 
     fn online(&self, ctx: &Ctx) -> Result<Online, Refusal> {
         let (key, table) = (&self.key, self.check(ctx)?);
+        self.refuse_lasting_not_null(ctx, table)?;
         let timing = tighten::timing(ctx, table, &key.columns, self.old_writers(table));
         if timing == Timing::AsWritten {
             return Ok(Online { steps: vec![key.at_once(ctx, self.effects(ctx))], notices: Vec::new() });
@@ -94,6 +95,26 @@ impl AddPrimaryKey {
         let table = ctx.logical.relation(&self.key.table);
         let unmarked = |column: &&Ident| table.is_none_or(|table| is_nullable(table, column));
         self.key.columns.iter().filter(unmarked).collect()
+    }
+
+    /// Undo takes NOT NULL from the whole tree, and PostgreSQL leaves it on the columns of a partition's own primary key.
+    fn refuse_lasting_not_null(&self, ctx: &Ctx, table: &Relation) -> Result<(), Refusal> {
+        let below = ctx.logical.tree(&table.name).into_iter().skip(1);
+        let keyed = below.filter(|_| !table.new_here).find(|partition| partition.primary_key().is_some());
+        let (Some(partition), Some(column)) = (keyed, self.nullable(ctx).into_iter().next()) else {
+            return Ok(());
+        };
+        Err(Refusal::new(
+            Code::NotYet,
+            format!(
+                "partition {} has a primary key already, so undo could not make {column} of {} nullable again",
+                partition.name, table.name
+            ),
+            format!(
+                "ALTER TABLE {} ALTER COLUMN {column} SET NOT NULL first, in a migration of its own",
+                table.name
+            ),
+        ))
     }
 
     /// A new column that numbers its rows by itself keeps old writers' rows apart.
@@ -151,7 +172,8 @@ mod tests {
         CREATE UNIQUE INDEX ready ON users (id);
         CREATE TABLE keyed (id int PRIMARY KEY, other int NOT NULL);
         CREATE TABLE p (id int NOT NULL) PARTITION BY RANGE (id);
-        CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10)";
+        CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);
+        CREATE UNIQUE INDEX p_id ON p (id)";
 
     #[test]
     fn columns_first_then_the_index_then_the_key() {

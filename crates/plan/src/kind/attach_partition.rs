@@ -413,6 +413,12 @@ mod tests {
     }
 
     #[test]
+    fn not_before_its_rows_are_filled() {
+        let sql = "UPDATE c SET kind = 1; ALTER TABLE p ATTACH PARTITION c FOR VALUES FROM (10) TO (20)";
+        assert_eq!(refused(&catalog(SCHEMA), sql).0, Code::SplitFile);
+    }
+
+    #[test]
     fn certain_failures() {
         let more = "CREATE TABLE short (id int NOT NULL, kind int); CREATE TABLE wide (id int NOT NULL, kind int, note text, x int);
             CREATE TABLE other (id int NOT NULL, kind int, note varchar(5)); CREATE TABLE loose (id int, kind int, note text)";

@@ -6,7 +6,7 @@
 //! Source: `get_qual_from_partbound` in src/backend/partitioning/partbounds.c, `PartConstraintImpliedByRelConstraint` in
 //! src/backend/commands/tablecmds.c.
 
-use crate::catalog::{Catalog, Relation};
+use crate::catalog::{Catalog, Relation, TypeKind};
 use crate::sql::ident::{Ident, Name, literal};
 use crate::sql::partition::{self, Bound, Edge, PartitionKey, Strategy, Value};
 
@@ -40,7 +40,7 @@ pub(crate) fn own(
     bound: &Bound,
 ) -> Result<String, String> {
     let key = key(parent)?;
-    let columns = columns(parent, &key)?;
+    let columns = columns(catalog, parent, &key)?;
     match bound {
         Bound::Default => default(catalog, parent, child, &columns),
         Bound::List { values, null } => list(&columns, values, *null),
@@ -72,13 +72,23 @@ pub(crate) fn key(parent: &Relation) -> Result<PartitionKey, String> {
     parent.partition_by.as_deref().and_then(partition::key).ok_or_else(|| unreadable(&parent.name))
 }
 
-/// A key column and its type.
-type KeyColumn<'a> = (&'a Ident, &'a str);
+/// A key column, its type, and whether that is a domain.
+type KeyColumn<'a> = (&'a Ident, &'a str, bool);
 
-fn columns<'a>(parent: &'a Relation, key: &PartitionKey) -> Result<Vec<KeyColumn<'a>>, String> {
+fn columns<'a>(
+    catalog: &Catalog,
+    parent: &'a Relation,
+    key: &PartitionKey,
+) -> Result<Vec<KeyColumn<'a>>, String> {
+    let is_domain = |data_type: &str| {
+        let domains = catalog.types.values().filter(|t| matches!(t.kind, TypeKind::Domain { .. }));
+        domains
+            .map(|t| &t.name)
+            .any(|name| data_type == name.to_string() || data_type == name.name.to_string())
+    };
     let plain = |name: &Option<Ident>| {
         let column = name.as_ref().and_then(|name| parent.column(name))?;
-        Some((&column.name, column.data_type.as_str()))
+        Some((&column.name, column.data_type.as_str(), is_domain(&column.data_type)))
     };
     key.columns.iter().map(plain).collect::<Option<Vec<_>>>().ok_or_else(|| {
         format!(
@@ -93,10 +103,11 @@ fn unreadable(table: &Name) -> String {
 }
 
 fn not_null(columns: &[KeyColumn]) -> Vec<String> {
-    columns.iter().map(|(column, _)| format!("{column} IS NOT NULL")).collect()
+    columns.iter().map(|(column, ..)| format!("{column} IS NOT NULL")).collect()
 }
 
-fn constant(value: &Value, data_type: &str) -> Result<String, String> {
+/// A cast to a domain is not folded into a constant; a literal beside a column of it is read as one of its base type.
+fn constant(value: &Value, (_, data_type, domain): KeyColumn) -> Result<String, String> {
     let zoned = |name: &str| name.contains("with time zone") || matches!(name, "timestamptz" | "timetz");
     let plain = match &value.cast {
         None => true,
@@ -106,13 +117,17 @@ fn constant(value: &Value, data_type: &str) -> Result<String, String> {
     if !value.literal || !plain {
         return Err(format!("{} in its bound is not a plain literal", value.text));
     }
+    if domain {
+        return Ok(value.text.clone());
+    }
     Ok(format!("CAST({} AS {data_type})", value.text))
 }
 
 /// Source: `get_qual_for_list`.
 fn list(columns: &[KeyColumn], values: &[Value], null: bool) -> Result<String, String> {
-    let [(column, data_type)] = columns else { return Err("a list has one key column".to_owned()) };
-    let among = among(column, data_type, values)?;
+    let [key] = columns else { return Err("a list has one key column".to_owned()) };
+    let column = key.0;
+    let among = among(*key, values)?;
     Ok(match (among, null) {
         (None, _) => format!("{column} IS NULL"),
         (Some(among), true) => format!("({column} IS NULL OR {among})"),
@@ -120,10 +135,12 @@ fn list(columns: &[KeyColumn], values: &[Value], null: bool) -> Result<String, S
     })
 }
 
-fn among(column: &Ident, data_type: &str, values: &[Value]) -> Result<Option<String>, String> {
-    let constants = values.iter().map(|value| constant(value, data_type)).collect::<Result<Vec<_>, _>>()?;
+fn among(key: KeyColumn, values: &[Value]) -> Result<Option<String>, String> {
+    let (column, data_type, domain) = key;
+    let constants = values.iter().map(|value| constant(value, key)).collect::<Result<Vec<_>, _>>()?;
     // A varchar is compared as text, and the array has the type of its elements.
-    let relabelled = ["character varying", "varchar"].iter().any(|name| data_type.starts_with(name));
+    let relabelled =
+        domain || ["character varying", "varchar"].iter().any(|name| data_type.starts_with(name));
     if constants.len() > LONG_LIST && relabelled {
         return Err(format!("a list of more than {LONG_LIST} values of type {data_type}"));
     }
@@ -145,7 +162,7 @@ fn range(columns: &[KeyColumn], from: &[Edge], to: &[Edge]) -> Result<Vec<String
     while let (Some(Edge::Value(low)), Some(Edge::Value(high))) = (from.get(at), to.get(at))
         && low.text == high.text
     {
-        terms.push(format!("{} = {}", columns[at].0, constant(low, columns[at].1)?));
+        terms.push(format!("{} = {}", columns[at].0, constant(low, columns[at])?));
         at += 1;
     }
     terms.extend(side(&columns[at..], &from[at..], Side::Lower)?);
@@ -167,9 +184,9 @@ fn side(columns: &[KeyColumn], edges: &[Edge], side: Side) -> Result<Option<Stri
     };
     let mut arms: Vec<String> = Vec::new();
     let mut equal: Vec<String> = Vec::new();
-    for (at, ((column, data_type), edge)) in columns.iter().zip(edges).enumerate() {
+    for (at, (key, edge)) in columns.iter().zip(edges).enumerate() {
         let Edge::Value(value) = edge else { break };
-        let constant = constant(value, data_type)?;
+        let (column, constant) = (key.0, constant(value, *key)?);
         let next = edges.get(at + 1);
         let operator = match next {
             None if side == Side::Lower => loose,
@@ -210,7 +227,7 @@ fn hash(parent: &Relation, columns: &[KeyColumn], modulus: i32, remainder: i32) 
         "inet",
         "real",
     ];
-    for (column, data_type) in columns {
+    for (column, data_type, _) in columns {
         let base = data_type.split(['(', ' ']).next().unwrap_or_default();
         if !WITHOUT_COLLATION.contains(&base) && base != "timestamptz" {
             return Err(format!(
@@ -218,7 +235,7 @@ fn hash(parent: &Relation, columns: &[KeyColumn], modulus: i32, remainder: i32) 
             ));
         }
     }
-    let names: Vec<String> = columns.iter().map(|(column, _)| column.to_string()).collect();
+    let names: Vec<String> = columns.iter().map(|(column, ..)| column.to_string()).collect();
     Ok(format!(
         "satisfies_hash_partition(CAST({}::regclass AS oid), {modulus}, {remainder}, {})",
         literal(&parent.name.to_string()),
