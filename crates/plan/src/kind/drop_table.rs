@@ -266,7 +266,8 @@ impl DropTable {
         let mut locks = self.own_locks(ctx);
         let mut more: Vec<LockClaim> = Vec::new();
         for relation in ctx.logical.tree(&table.name) {
-            for constraint in &relation.constraints {
+            // What a partition has of its parent's foreign keys has no triggers of its own on the referenced table.
+            for constraint in relation.constraints.iter().filter(|constraint| !constraint.inherited) {
                 if let ConstraintKind::ForeignKey { table: referenced, .. } = &constraint.kind {
                     more.extend(tree::locks(ctx.logical, referenced, mode));
                 }

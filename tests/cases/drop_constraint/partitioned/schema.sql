@@ -6,7 +6,7 @@ CREATE TABLE events (
     note text,
     CONSTRAINT note_there CHECK (note <> ''),
     PRIMARY KEY (id),
-    CONSTRAINT both UNIQUE (id, kind)
+    CONSTRAINT "both" UNIQUE (id, kind)
 ) PARTITION BY RANGE (id);
 CREATE TABLE events_low PARTITION OF events FOR VALUES FROM (0) TO (1000);
 CREATE TABLE events_high PARTITION OF events FOR VALUES FROM (1000) TO (9000000000);
