@@ -91,18 +91,25 @@ async fn attach_reads_no_row() -> Result<()> {
         ("k varchar(9)", "LIST (k)", long_text.as_str(), "'v5'", "'b'"),
         ("k int", "LIST (k)", long_numbers.as_str(), "5", "-5"),
     ];
+    let types =
+        "CREATE TYPE mood AS ENUM ('happy', 'glad', 'sad'); CREATE DOMAIN positive AS int CHECK (VALUE > 0)";
+    let database = world.database(types).await?;
+    let client = database.connect().await?;
     let mut wrong = Vec::new();
     for bound in BOUNDS.iter().copied().chain(long) {
-        if let Err(error) = check(&world, bound).await {
+        if let Err(error) = check(&database, &client, bound).await {
             wrong.push(format!("{} by {} {}: {error:#}", bound.0, bound.1, bound.2));
+            client.batch_execute("ROLLBACK").await?;
         }
+        client.batch_execute("DROP TABLE IF EXISTS p, c").await?;
     }
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())
 }
 
 async fn check(
-    world: &World,
+    database: &Database<'_>,
+    client: &Client,
     (columns, key, bound, within, rest): (&str, &str, &str, &str, &str),
 ) -> Result<()> {
     let default = match rest {
@@ -110,36 +117,29 @@ async fn check(
         rest => format!("CREATE TABLE d PARTITION OF p DEFAULT; INSERT INTO d VALUES ({rest}), ({rest});"),
     };
     let schema = format!(
-        "CREATE TYPE mood AS ENUM ('happy', 'glad', 'sad'); CREATE DOMAIN positive AS int CHECK (VALUE > 0);
-         CREATE TABLE p ({columns}) PARTITION BY {key}; {default}
+        "CREATE TABLE p ({columns}) PARTITION BY {key}; {default}
          CREATE TABLE c (LIKE p); INSERT INTO c VALUES ({within}), ({within});"
     );
-    let database = world.database(&schema).await?;
+    client.batch_execute(&schema).await?;
     let sql = format!("ALTER TABLE p ATTACH PARTITION c {bound}");
     let file = MigrationFile { name: "0001_attach".to_owned(), text: sql.clone() };
     let plan = match drive::plan(&database.url(), &file).await? {
         Ok(plan) => plan,
         Err(refusal) => anyhow::bail!("it is refused: {}", drive::words(&refusal)),
     };
-    let naive = database.copy().await?;
-    ensure!(
-        read(&naive.connect().await?, &[sql]).await? > 0,
-        "as written it reads no row: nothing is shown here"
-    );
-    let last = run(&database, &plan).await?;
+    ensure!(read(client, &[sql], "ROLLBACK").await? > 0, "as written it reads no row: nothing is shown here");
+    let last = run(client, &plan).await?;
     ensure!(last == 0, "ATTACH reads {last} rows");
-    naive.remove().await?;
-    database.remove().await
+    Ok(())
 }
 
 /// Runs the steps, and says how many rows the last one read.
-async fn run(database: &Database<'_>, plan: &Plan) -> Result<u64> {
-    let client = database.connect().await?;
+async fn run(client: &Client, plan: &Plan) -> Result<u64> {
     let mut last = 0;
     for step in &plan.steps {
         last = match &step.action {
-            Action::Transaction { sql } => read(&client, sql).await,
-            Action::Long { sql } => read(&client, std::slice::from_ref(sql)).await,
+            Action::Transaction { sql } => read(client, sql, "COMMIT").await,
+            Action::Long { sql } => read(client, std::slice::from_ref(sql), "COMMIT").await,
             Action::Proof { query, .. } => {
                 let rows = client.query(query, &[]).await?;
                 ensure!(rows.is_empty(), "{query} finds rows");
@@ -154,8 +154,8 @@ async fn run(database: &Database<'_>, plan: &Plan) -> Result<u64> {
     Ok(last)
 }
 
-/// Rows that sequential scans of these statements read, in one transaction.
-async fn read(client: &Client, sql: &[String]) -> Result<u64> {
+/// Rows that sequential scans of these statements read, in one transaction that is ended so.
+async fn read(client: &Client, sql: &[String], end: &str) -> Result<u64> {
     const READ: &str = "SELECT coalesce(sum(seq_tup_read), 0)::int8 FROM pg_stat_xact_user_tables";
     client.batch_execute("BEGIN").await?;
     let before: i64 = client.query_one(READ, &[]).await?.get(0);
@@ -163,6 +163,6 @@ async fn read(client: &Client, sql: &[String]) -> Result<u64> {
         client.batch_execute(sql).await.with_context(|| sql.clone())?;
     }
     let after: i64 = client.query_one(READ, &[]).await?.get(0);
-    client.batch_execute("COMMIT").await?;
+    client.batch_execute(end).await?;
     Ok(u64::try_from(after - before)?)
 }

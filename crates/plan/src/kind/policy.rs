@@ -85,8 +85,10 @@ impl Kind for ChangePolicy {
         };
         let why = match phase {
             Phase::Contract => "running code may count on the rows that it sees and writes until then",
-            _ if table.row_security => "it only shows more rows than before",
-            _ => "row security is not enabled on the table, so it changes nothing yet",
+            _ if !table.row_security => "row security is not enabled on the table, so it changes nothing yet",
+            _ if table.new_here => "the table is new: nobody uses it yet",
+            _ if ctx.directives.enforce_now.is_some() => "enforce-now brings it forward",
+            _ => "it only shows more rows than before",
         };
         let verb = match self.action {
             Action::Create { .. } => "Create",
