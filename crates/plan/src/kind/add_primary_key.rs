@@ -11,7 +11,6 @@ use crate::kind::shared::tighten::{self, OldWriters, Timing};
 use crate::kind::shared::will_fail::{self, WillFail};
 use crate::kind::shared::{index, not_null, tree};
 use crate::kind::{Ctx, Kind, Online};
-use crate::pg::lock::LockMode;
 use crate::plan::{Facts, Work, WorkKind};
 use crate::sql::ident::{Ident, list};
 
@@ -28,7 +27,7 @@ impl Kind for AddPrimaryKey {
 
     fn facts(&self, ctx: &Ctx) -> Facts {
         let key = &self.key;
-        let mut locks = tree::locks(ctx.logical, &key.table, LockMode::AccessExclusive);
+        let mut locks = key.locks_as_written(ctx, !self.nullable(ctx).is_empty());
         locks.extend(key.rename_lock());
         let mut work: Vec<Work> = Vec::new();
         if !self.nullable(ctx).is_empty() {

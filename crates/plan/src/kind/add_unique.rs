@@ -10,7 +10,7 @@ use crate::kind::shared::tree;
 use crate::kind::shared::will_fail::WillFail;
 use crate::kind::{Ctx, Kind, Online};
 use crate::pg::lock::LockMode;
-use crate::plan::{Facts, LockClaim, Phase, WorkKind};
+use crate::plan::{Facts, Phase, WorkKind};
 use crate::sql::ident::Ident;
 
 /// See the module.
@@ -35,7 +35,7 @@ impl Kind for AddUnique {
         let breaks =
             vec![format!("code that writes duplicates into {} gets errors (23505) from then on", key.table)];
         Facts {
-            locks: self.locks_as_written(ctx),
+            locks: key.locks_as_written(ctx, false),
             work: tree::work(ctx.logical, &key.table, WorkKind::IndexBuild),
             transaction: true,
             breaks,
@@ -81,20 +81,6 @@ impl AddUnique {
             Some(table) if table.index(using).is_some() => Phase::Validate,
             _ => Phase::Contract,
         }
-    }
-
-    /// ACCESS EXCLUSIVE on the table; on its partitions only SHARE before 18. Source: measured on 14 to 18.
-    fn locks_as_written(&self, ctx: &Ctx) -> Vec<LockClaim> {
-        let below = if ctx.logical.server.version.unique_locks_partitions() {
-            LockMode::AccessExclusive
-        } else {
-            LockMode::Share
-        };
-        let mut locks = tree::locks(ctx.logical, &self.key.table, below);
-        if let Some(own) = locks.iter_mut().find(|lock| lock.relation == self.key.table) {
-            own.mode = LockMode::AccessExclusive;
-        }
-        locks
     }
 
     fn check<'a>(&self, ctx: &Ctx<'a>) -> Result<&'a Relation, WillFail> {

@@ -176,6 +176,18 @@ impl Key {
         Ok(tree.steps())
     }
 
+    /// ACCESS EXCLUSIVE on the table; on its partitions only SHARE before 18, unless their columns are made NOT NULL.
+    /// Source: measured on 14 to 18.
+    pub(crate) fn locks_as_written(&self, ctx: &Ctx, makes_not_null: bool) -> Vec<LockClaim> {
+        let strong = makes_not_null || ctx.logical.server.version.unique_locks_partitions();
+        let below = if strong { LockMode::AccessExclusive } else { LockMode::Share };
+        let mut locks = tree::locks(ctx.logical, &self.table, below);
+        if let Some(own) = locks.iter_mut().find(|lock| lock.relation == self.table) {
+            own.mode = LockMode::AccessExclusive;
+        }
+        locks
+    }
+
     /// What the partitions get.
     pub(crate) fn effects_below(&self, ctx: &Ctx) -> Vec<Effect> {
         let mut effects = Vec::new();
