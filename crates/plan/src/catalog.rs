@@ -101,10 +101,28 @@ pub struct Relation {
     pub triggers: Vec<Trigger>,
     /// Row level security is enabled.
     pub row_security: bool,
+    /// Row level security holds for the owner too (`relforcerowsecurity`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub row_security_forced: bool,
+    /// Row level security policies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<Policy>,
+    /// Rewrite rules, a view's own excepted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
     /// Parent, if this is a partition.
     pub partition_of: Option<Name>,
     /// Columns used by the partition key (also inside expressions), if partitioned.
     pub partition_key: Vec<Ident>,
+    /// How it is divided, if partitioned: `pg_get_partkeydef`, or as written after `PARTITION BY`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition_by: Option<String>,
+    /// Which rows it takes, if this is a partition: `pg_get_expr` of its bound, or as written (`FOR VALUES …`, `DEFAULT`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition_bound: Option<String>,
+    /// A DETACH … CONCURRENTLY of it was begun and not ended (`pg_inherits.inhdetachpending`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub detaching: bool,
     /// Direct partitions.
     pub partitions: Vec<Name>,
     /// Parent tables by plain inheritance, or children present: such tables are refused by most kinds.
@@ -300,6 +318,26 @@ pub struct Trigger {
     pub definition: String,
 }
 
+/// A row level security policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Name.
+    pub name: Ident,
+    /// Permissive (otherwise restrictive).
+    pub permissive: bool,
+    /// Statements that make it again.
+    pub anew: Vec<String>,
+}
+
+/// A rewrite rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// Name.
+    pub name: Ident,
+    /// Statements that make it again: `pg_get_ruledef`, and what disables it if it is.
+    pub anew: Vec<String>,
+}
+
 /// What a trigger fires on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -355,6 +393,16 @@ pub enum DependentKind {
 }
 
 impl Dependent {
+    /// Whether it is this policy, by what `pg_describe_object` calls it.
+    pub fn is_policy(&self, table: &Name, policy: &Ident) -> bool {
+        let on = format!("policy {} on table ", policy.as_str());
+        self.kind == DependentKind::Policy
+            && self
+                .description
+                .strip_prefix(&on)
+                .is_some_and(|called| called == table.to_string() || called == table.name.to_string())
+    }
+
     /// Whether it is this view, by what `pg_describe_object` calls it: qualified where the search path does not find it.
     pub fn is_view(&self, name: &Name) -> bool {
         let called = self.description.strip_prefix("materialized ").unwrap_or(&self.description);
@@ -581,8 +629,14 @@ impl Relation {
             indexes: Vec::new(),
             triggers: Vec::new(),
             row_security: false,
+            row_security_forced: false,
+            policies: Vec::new(),
+            rules: Vec::new(),
             partition_of: None,
             partition_key: Vec::new(),
+            partition_by: None,
+            partition_bound: None,
+            detaching: false,
             partitions: Vec::new(),
             inherits: false,
             dependents: Vec::new(),
@@ -604,6 +658,16 @@ impl Relation {
     /// The index, or `None`.
     pub fn index(&self, name: &Ident) -> Option<&Index> {
         self.indexes.iter().find(|index| index.name == *name)
+    }
+
+    /// The policy, or `None`.
+    pub fn policy(&self, name: &Ident) -> Option<&Policy> {
+        self.policies.iter().find(|policy| policy.name == *name)
+    }
+
+    /// The rule, or `None`.
+    pub fn rule(&self, name: &Ident) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.name == *name)
     }
 
     /// The trigger, or `None`.

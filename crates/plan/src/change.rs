@@ -12,10 +12,12 @@ use crate::kind::add_foreign_key::AddForeignKey;
 use crate::kind::add_primary_key::AddPrimaryKey;
 use crate::kind::add_unique::AddUnique;
 use crate::kind::as_written::AsWritten;
+use crate::kind::attach_partition::AttachPartition;
 use crate::kind::create_index::CreateIndex;
 use crate::kind::create_table::CreateTable;
 use crate::kind::create_trigger::CreateTrigger;
 use crate::kind::delete_table::DeleteTable;
+use crate::kind::detach_partition::DetachPartition;
 use crate::kind::drop_column::DropColumn;
 use crate::kind::drop_constraint::DropConstraint;
 use crate::kind::drop_default::DropDefault;
@@ -25,8 +27,12 @@ use crate::kind::drop_object::DropObject;
 use crate::kind::drop_table::DropTable;
 use crate::kind::drop_trigger::DropTrigger;
 use crate::kind::drop_view::DropView;
+use crate::kind::policy::ChangePolicy;
+use crate::kind::reindex::Reindex;
 use crate::kind::rename_column::RenameColumn;
 use crate::kind::replace::Replace;
+use crate::kind::row_security::RowSecurity;
+use crate::kind::rule::ChangeRule;
 use crate::kind::set_default::SetDefault;
 use crate::kind::set_not_null::SetNotNull;
 use crate::kind::update_table::UpdateTable;
@@ -86,6 +92,18 @@ pub enum Change {
     SetDefault(SetDefault),
     /// ALTER COLUMN … DROP DEFAULT
     DropDefault(DropDefault),
+    /// ATTACH PARTITION
+    AttachPartition(AttachPartition),
+    /// DETACH PARTITION
+    DetachPartition(DetachPartition),
+    /// REINDEX of an index or a table
+    Reindex(Reindex),
+    /// CREATE, ALTER and DROP POLICY
+    Policy(ChangePolicy),
+    /// CREATE and DROP RULE
+    Rule(ChangeRule),
+    /// ENABLE, DISABLE, FORCE and NO FORCE ROW LEVEL SECURITY
+    RowSecurity(RowSecurity),
     /// UPDATE of a whole table
     UpdateTable(UpdateTable),
     /// DELETE over a whole table
@@ -131,6 +149,12 @@ impl Change {
             Self::DropNotNull(kind) => kind,
             Self::SetDefault(kind) => kind,
             Self::DropDefault(kind) => kind,
+            Self::AttachPartition(kind) => kind,
+            Self::DetachPartition(kind) => kind,
+            Self::Reindex(kind) => kind,
+            Self::Policy(kind) => kind,
+            Self::Rule(kind) => kind,
+            Self::RowSecurity(kind) => kind,
             Self::UpdateTable(kind) => kind,
             Self::DeleteTable(kind) => kind,
             Self::DropColumn(kind) => kind,

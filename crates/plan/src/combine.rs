@@ -146,12 +146,15 @@ impl Between {
             Change::DropTable(drop) => self.own(same(&drop.table)),
             Change::DropTrigger(drop) => self.own(same(&drop.table)),
             Change::CreateTrigger(create) => self.own(same(&create.table)),
+            Change::Rule(rule) => self.own(same(&rule.table)),
             Change::DropObject(_) => self.functions = true,
             Change::AsWritten(written) => match written.kind {
                 "comment" | "grant" | "create_schema" | "create_sequence" => {}
                 "create_function" | "create_extension" | "create_type" => self.functions = true,
                 _ => self.closed = true,
             },
+            // Other rows belong to the table from there on.
+            Change::AttachPartition(_) | Change::DetachPartition(_) => self.closed = true,
             Change::CreateTable(create) => self.closed |= same(&create.relation.name),
             Change::AddColumn(_)
             | Change::CreateIndex(_)
@@ -163,6 +166,9 @@ impl Between {
             | Change::DropColumn(_)
             | Change::DropConstraint(_)
             | Change::DropView(_)
+            | Change::Reindex(_)
+            | Change::Policy(_)
+            | Change::RowSecurity(_)
             // These are made only once all columns are joined.
             | Change::Replace(_) => {}
         }

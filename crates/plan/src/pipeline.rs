@@ -198,10 +198,15 @@ impl Planner<'_> {
     }
 
     fn in_order(&self, change: &Change, mut online: Online) -> Result<Online, Refusal> {
-        if let Some(cares) = cares(change) {
-            for step in online.steps.iter_mut().filter(|step| step.phase == Phase::Expand) {
-                schedule::postpone(step, cares, &self.steps)?;
-            }
+        let Some(cares) = cares(change) else { return Ok(online) };
+        for step in online.steps.iter_mut().filter(|step| step.phase == Phase::Expand) {
+            schedule::postpone(step, cares, &self.steps)?;
+        }
+        // The rows that are filled must be within the bound before its proof, which touches no lock of theirs.
+        if matches!(change, Change::AttachPartition(_))
+            && online.steps.iter().any(|step| step.phase == Phase::Validate)
+        {
+            online.steps.iter_mut().for_each(schedule::behind_backfills);
         }
         Ok(online)
     }
@@ -229,7 +234,9 @@ fn cares(change: &Change) -> Option<Cares> {
     match change {
         Change::AsWritten(written) if heedless(written.kind) => Some(Cares::Existence),
         Change::AsWritten(written) if written.whole => Some(Cares::Rows),
-        Change::AsWritten(_) | Change::CreateTrigger(_) => Some(Cares::Writes),
+        Change::AsWritten(_) | Change::CreateTrigger(_) | Change::Rule(_) | Change::AttachPartition(_) => {
+            Some(Cares::Writes)
+        }
         Change::Replace(replace) => {
             let all = replace.parts.iter().filter_map(cares);
             let whole = all.into_iter().any(|cares| cares == Cares::Rows);

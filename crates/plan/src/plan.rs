@@ -424,6 +424,24 @@ pub enum Probe {
         /// Expected.
         exists: bool,
     },
+    /// A table is a partition of another, or neither that nor about to cease to be it.
+    Partition {
+        /// Partitioned table.
+        table: Name,
+        /// Partition.
+        partition: Name,
+        /// Expected.
+        attached: bool,
+    },
+    /// Nothing in the catalog shows that it is done, but a try that failed leaves INVALID twins of indexes (`…_ccnew`, `…_ccold`).
+    Rebuilt {
+        /// Table.
+        table: Name,
+        /// The index that is rebuilt; `None` for all of the table and its TOAST table.
+        index: Option<Name>,
+        /// Twins that were there before, which are not ours.
+        known: Vec<Name>,
+    },
     /// All of these.
     All {
         /// Probes.

@@ -76,13 +76,21 @@ pub(crate) fn postpone(step: &mut Step, cares: Cares, earlier: &[Step]) -> Resul
             "put this statement into a file of its own, after this one",
         ));
     }
+    behind_backfills(step);
+    Ok(())
+}
+
+/// Runs it in validate, and takes it back there.
+pub(crate) fn behind_backfills(step: &mut Step) {
+    if step.phase > Phase::Validate {
+        return;
+    }
     step.phase = Phase::Validate;
     if let Undo::Steps { steps, .. } = &mut step.undo {
         for step in steps {
             step.phase = Phase::Validate;
         }
     }
-    Ok(())
 }
 
 fn waits(step: &Step, cares: Cares, touched: &impl Fn(&Name) -> bool) -> bool {

@@ -92,7 +92,7 @@ async fn read(client: &Client) -> Result<Catalog, Error> {
         all(client, include_str!("sql/introspect/triggers.sql")),
         all(client, include_str!("sql/introspect/dependents.sql")),
     )?;
-    let (sequences, types, functions, builtins, uses, views) = tokio::try_join!(
+    let (sequences, types, functions, builtins, uses, views, policies, rules) = tokio::try_join!(
         biased;
         all(client, include_str!("sql/introspect/sequences.sql")),
         all(client, include_str!("sql/introspect/types.sql")),
@@ -100,6 +100,8 @@ async fn read(client: &Client) -> Result<Catalog, Error> {
         one(client, include_str!("sql/introspect/builtins.sql")),
         all(client, include_str!("sql/introspect/uses.sql")),
         all(client, include_str!("sql/introspect/views.sql")),
+        all(client, include_str!("sql/introspect/policies.sql")),
+        all(client, include_str!("sql/introspect/rules.sql")),
     )?;
     let archived = all(client, include_str!("sql/introspect/archived.sql")).await?;
     let snapshot = Snapshot {
@@ -118,6 +120,8 @@ async fn read(client: &Client) -> Result<Catalog, Error> {
         uses,
         views,
         archived,
+        policies,
+        rules,
     };
     Ok(snapshot.catalog())
 }

@@ -231,10 +231,16 @@ impl<'p> Begun<'p> {
 
     async fn take_back(&self, run: &mut Run, migration: i64, rows: &[StepRow]) -> Result<usize, Error> {
         self.tidy(run, migration).await?;
-        let executed = executor::run(run, &self.jobs(migration), rows).await?;
+        // Tidying up after a DETACH … CONCURRENTLY ends it, so that there is something to take back.
+        let done = self.done || matches!(self.step.action, Action::Alone { .. }) && self.holds(run).await?;
+        let executed = executor::run(run, &Self { done, ..*self }.jobs(migration), rows).await?;
         let ordinal = number(self.ordinal);
         run.in_ledger(ledger::mark_undone(&run.work.client, migration, ordinal)).await?;
         Ok(executed)
+    }
+
+    async fn holds(&self, run: &Run) -> Result<bool, Error> {
+        probe::holds(&run.work.client, &self.step.probe).await
     }
 
     /// Removes what an unfinished try of the step itself left behind.
@@ -243,14 +249,14 @@ impl<'p> Begun<'p> {
             return Ok(());
         }
         match &self.step.action {
-            Action::Alone { heal: Some(heal), .. } => {
+            Action::Alone { heal, .. } if alone::heals(&self.step.probe, heal.as_deref()) => {
                 let key = StepKey {
                     direction: Direction::Forward,
                     ..StepKey::forward(migration, number(self.ordinal))
                 };
                 let (migration, number, step) = (self.migration, self.ordinal + 1, self.step);
                 let job = Job { migration, key, number, step, estimate: None };
-                alone::clean(run, &job, heal, Instant::now()).await
+                alone::clean(run, &job, heal.as_deref(), Instant::now()).await
             }
             Action::Backfill(work) => match &work.walk {
                 Walk::RowSet(row_set) => {

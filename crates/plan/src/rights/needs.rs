@@ -177,7 +177,15 @@ fn of_effect(effect: &Effect, proven: bool, needs: &mut BTreeSet<Right>) {
         Effect::RelationGone(table) | Effect::IndexGone { table, .. } | Effect::SequenceGone(table) => {
             needs.insert(Right::Drop(table.clone()));
         }
-        Effect::Column { table, .. }
+        Effect::Attached { table, partition, .. } | Effect::Detached { table, partition } => {
+            needs.extend([table, partition].map(|name| Right::Own(name.clone())));
+        }
+        Effect::RowSecurity { table, .. }
+        | Effect::Policy { table, .. }
+        | Effect::PolicyGone { table, .. }
+        | Effect::Rule { table, .. }
+        | Effect::RuleGone { table, .. }
+        | Effect::Column { table, .. }
         | Effect::ColumnGone { table, .. }
         | Effect::ColumnRenamed { table, .. }
         | Effect::Default { table, .. }

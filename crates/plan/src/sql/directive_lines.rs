@@ -316,11 +316,14 @@ pub(crate) fn unused(lines: &[Line], directives: &Directives, changes: &[Change]
         | Change::AddCheck(_)
         | Change::AddForeignKey(_)
         | Change::AddPrimaryKey(_)
-        | Change::AddUnique(_) => true,
+        | Change::AddUnique(_)
+        | Change::Policy(_) => true,
+        Change::RowSecurity(switch) => switch.on,
         _ => false,
     });
     if directives.enforce_now.is_some() && !tightens {
-        let message = "enforce-now is unused: the statement adds no constraint and no NOT NULL";
+        let message =
+            "enforce-now is unused: the statement adds no constraint, no NOT NULL and no row security";
         errors.push(error(span("enforce-now", ""), message, "remove it"));
     }
     let destroys = |change: &Change| {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use concertina_plan::catalog::{
     self, Catalog, Column, Constraint, ConstraintKind, Dependent, DependentKind, Extras, Function, Generated,
-    Identity, Index, NotNull, Object, RelationKind, Sequence, Trigger, TriggerEvent, Type, TypeKind, Use,
-    User, Volatility,
+    Identity, Index, NotNull, Object, Policy, RelationKind, Rule, Sequence, Trigger, TriggerEvent, Type,
+    TypeKind, Use, User, Volatility,
 };
 use concertina_plan::pg::version::Version;
 use concertina_plan::sql::ident::{Ident, Name};
@@ -28,6 +28,8 @@ pub(super) struct Snapshot {
     pub(super) uses: Vec<UseRow>,
     pub(super) views: Vec<ViewRow>,
     pub(super) archived: Vec<ArchivedRow>,
+    pub(super) policies: Vec<PolicyRow>,
+    pub(super) rules: Vec<RuleRow>,
 }
 
 #[derive(Deserialize)]
@@ -55,6 +57,7 @@ pub(super) struct RelationRow {
     owner: Ident,
     unlogged: bool,
     row_security: bool,
+    row_security_forced: bool,
     tuples: f64,
     pages: i64,
     block: u64,
@@ -62,6 +65,9 @@ pub(super) struct RelationRow {
     bytes: Option<u64>,
     index_bytes: Option<u64>,
     partition_of: Option<u32>,
+    detaching: bool,
+    partition_bound: Option<String>,
+    partition_by: Option<String>,
     inherits: bool,
     partition_key: Option<Vec<i16>>,
 }
@@ -201,6 +207,20 @@ enum By {
 }
 
 #[derive(Deserialize)]
+pub(super) struct PolicyRow {
+    relation: u32,
+    #[serde(flatten)]
+    policy: Policy,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RuleRow {
+    relation: u32,
+    #[serde(flatten)]
+    rule: Rule,
+}
+
+#[derive(Deserialize)]
 pub(super) struct ViewRow {
     relation: u32,
     statements: Vec<String>,
@@ -254,6 +274,12 @@ impl Snapshot {
             let column = names.column(relation, column);
             let dependent = Dependent { column, kind, description, automatic, anew };
             relations.entry(relation).and_modify(|relation| relation.dependents.push(dependent));
+        }
+        for PolicyRow { relation, policy } in self.policies {
+            relations.entry(relation).and_modify(|relation| relation.policies.push(policy));
+        }
+        for RuleRow { relation, rule } in self.rules {
+            relations.entry(relation).and_modify(|relation| relation.rules.push(rule));
         }
         for ViewRow { relation, statements } in self.views {
             relations.entry(relation).and_modify(|relation| relation.anew = statements);
@@ -366,8 +392,12 @@ impl RelationRow {
             bytes: self.bytes.unwrap_or_default(),
             index_bytes: self.index_bytes.unwrap_or_default(),
             row_security: self.row_security,
+            row_security_forced: self.row_security_forced,
             partition_of: self.partition_of.and_then(|parent| names.relations.get(&parent).cloned()),
             partition_key,
+            partition_by: self.partition_by,
+            partition_bound: self.partition_bound,
+            detaching: self.detaching,
             inherits: self.inherits,
             new_here: false,
             ..catalog::Relation::new(Name { schema: self.schema, name: self.name }, kind, self.owner)

@@ -5,6 +5,7 @@ pub(crate) mod alter;
 pub(crate) mod archive;
 pub(crate) mod batch;
 pub(crate) mod before_image;
+pub(crate) mod bound;
 pub(crate) mod clock;
 pub(crate) mod dependents;
 pub(crate) mod index;

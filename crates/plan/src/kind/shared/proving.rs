@@ -123,6 +123,9 @@ fn normal(catalog: &Catalog) -> Vec<(Name, Relation)> {
     let mut catalog = catalog.clone();
     for relation in catalog.relations.values_mut() {
         relation.new_here = false;
+        relation.partitions.sort();
+        relation.policies.sort_by(|a, b| a.name.cmp(&b.name));
+        relation.policies.iter_mut().for_each(|policy| policy.anew.clear());
         relation.columns.sort_by(|a, b| a.name.cmp(&b.name));
         for column in &mut relation.columns {
             column.new_here = false;

@@ -17,7 +17,7 @@ use crate::plan::{LockClaim, Work, WorkKind};
 use crate::sql::ast;
 use crate::sql::ident::{Ident, Name};
 use crate::sql::lower::alter_table::{changed, is_cascade};
-use crate::sql::lower::{Lower, Lowered, Refused, Run, alter_some, kinds, tree};
+use crate::sql::lower::{Lower, Lowered, Refused, Run, alter_some, kinds, partition, policy, tree};
 use crate::sql::similar::did_you_mean;
 use crate::sql::tokens::Kind;
 use crate::sql::types;
@@ -56,6 +56,13 @@ pub(crate) fn lower(
     match command.subtype() {
         At::AtValidateConstraint => validate(lower, table, &column),
         At::AtDropConstraint => drop_constraint(lower, table, command, &column),
+        At::AtEnableRowSecurity
+        | At::AtDisableRowSecurity
+        | At::AtForceRowSecurity
+        | At::AtNoForceRowSecurity => Ok(vec![policy::row_security(table, command.subtype())]),
+        At::AtAttachPartition | At::AtDetachPartition | At::AtDetachPartitionFinalize => {
+            partition::alter(lower, table, command, at)
+        }
         // Source: AlterTableGetLockLevel in src/backend/commands/tablecmds.c.
         At::AtSetStatistics
         | At::AtSetOptions
@@ -341,47 +348,21 @@ fn refused(
             "allow it, if running code can take it",
             run,
         ),
-        At::AtEnableRowSecurity
-        | At::AtForceRowSecurity
-        | At::AtDisableRowSecurity
-        | At::AtNoForceRowSecurity => {
-            let on_after = match command.subtype() {
-                At::AtEnableRowSecurity => Some(true),
-                At::AtDisableRowSecurity => Some(false),
-                _ => None,
-            };
-            let mut run = run;
-            if let Some(after) = on_after {
-                run.effects = changed(lower.catalog, on, |table| table.row_security = after);
-            }
-            (
-                Code::NotYet,
-                format!(
-                    "{words} takes ACCESS EXCLUSIVE on {on} for a moment, and running code sees and writes other rows from then on"
-                ),
-                "allow it once you know what running code sees under the policies",
-                run,
-            )
-        }
         At::AtAddInherit | At::AtDropInherit | At::AtAddOf | At::AtDropOf => (
             Code::NotYet,
-            format!("{words} changes what queries of the parent see of {on}, and takes ACCESS EXCLUSIVE on it"),
+            format!(
+                "{words} changes what queries of the parent see of {on}, and takes ACCESS EXCLUSIVE on it"
+            ),
             "use declarative partitioning, or allow it",
             run.unknown(kind),
         ),
-        At::AtAttachPartition => (
-            Code::NotYet,
-            "ATTACH PARTITION scans the new partition under ACCESS EXCLUSIVE unless a validated CHECK implies its bound, builds the indexes it lacks, and with a DEFAULT partition scans that too; the online form is not built yet".to_owned(),
-            "add a CHECK that implies the bound and the parent's indexes first, then allow it",
-            attach(lower, table, command, run),
-        ),
-        At::AtDetachPartition | At::AtDetachPartitionFinalize => (
+        At::AtAlterConstraint => (
             Code::NotYet,
             format!(
-                "DETACH PARTITION takes ACCESS EXCLUSIVE on {on} and the partition, and running code no longer sees its rows"
+                "ALTER CONSTRAINT takes ACCESS EXCLUSIVE on {on} and the referenced table for a moment, and running code meets other rules from then on"
             ),
-            "DETACH PARTITION … CONCURRENTLY outside the migration, which needs that there is no DEFAULT partition",
-            attach(lower, table, command, run),
+            "allow it, if running code can take it",
+            run.unknown(kind),
         ),
         _ => (
             Code::NotYet,
@@ -417,25 +398,6 @@ fn enabling(lower: &Lower, table: &Relation, command: &AlterTableCmd, name: &Ide
             trigger.enabled = enabled;
         }
     })
-}
-
-fn attach(lower: &Lower, table: &Relation, command: &AlterTableCmd, run: Run) -> Run {
-    let kind = kinds::subcommand(command.subtype());
-    let mut run = run;
-    if let Some(NodeEnum::PartitionCmd(partition)) = ast::node(command.def.as_deref()) {
-        if command.subtype() == AlterTableType::AtAttachPartition {
-            run.locks =
-                vec![LockClaim { relation: table.name.clone(), mode: LockMode::ShareUpdateExclusive }];
-        }
-        run.alone = partition.concurrent;
-        if let Some(var) = &partition.name {
-            let (schema, name) = ast::table_name(var);
-            if let Some(partition) = lower.catalog.resolve(schema.as_ref(), &name) {
-                run.locks.extend(tree(lower.catalog, partition, LockMode::AccessExclusive));
-            }
-        }
-    }
-    run.unknown(kind)
 }
 
 fn new_type(

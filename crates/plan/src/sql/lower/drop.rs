@@ -12,7 +12,7 @@ use crate::kind::drop_view::DropView;
 use crate::sql::ast;
 use crate::sql::ident::{Ident, Name};
 use crate::sql::lower::alter_table::is_cascade;
-use crate::sql::lower::{Lower, Lowered, kinds, refused_drop};
+use crate::sql::lower::{Lower, Lowered, kinds, policy, refused_drop};
 use crate::sql::types;
 
 /// DROP: no change where IF EXISTS finds nothing; planned where a kind does it; otherwise a refusal.
@@ -31,6 +31,7 @@ fn changes(lower: &Lower, drop: &DropStmt, kind: &'static str) -> Option<Vec<Cha
         ObjectType::ObjectTable => tables(lower, drop),
         ObjectType::ObjectView | ObjectType::ObjectMatview => views(lower, drop, kind),
         ObjectType::ObjectTrigger => triggers(lower, drop),
+        ObjectType::ObjectPolicy | ObjectType::ObjectRule => policy::drop(lower, drop),
         ObjectType::ObjectFunction
         | ObjectType::ObjectProcedure
         | ObjectType::ObjectRoutine
