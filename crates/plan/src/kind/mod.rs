@@ -16,6 +16,7 @@ pub mod add_foreign_key;
 pub mod add_primary_key;
 pub mod add_unique;
 pub mod as_written;
+pub mod change_type;
 pub mod create_index;
 pub mod create_table;
 pub mod create_trigger;

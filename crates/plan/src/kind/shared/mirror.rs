@@ -240,7 +240,7 @@ impl Pair<'_> {
         };
         let declare = match self.default {
             Some(default) => {
-                format!("DECLARE\n  unset {}.{}%TYPE := {};\n", self.table, self.old, batch::wrap(default))
+                format!("DECLARE\n  unset {}.{old}%TYPE := {};\n", self.table, batch::wrap(default))
             }
             None => String::new(),
         };
