@@ -13,6 +13,7 @@ use crate::kind::add_primary_key::AddPrimaryKey;
 use crate::kind::add_unique::AddUnique;
 use crate::kind::as_written::AsWritten;
 use crate::kind::attach_partition::AttachPartition;
+use crate::kind::change_type::ChangeType;
 use crate::kind::create_index::CreateIndex;
 use crate::kind::create_table::CreateTable;
 use crate::kind::create_trigger::CreateTrigger;
@@ -70,6 +71,8 @@ pub enum Change {
     CreateIndex(CreateIndex),
     /// CREATE TRIGGER on a table that is in use
     CreateTrigger(CreateTrigger),
+    /// ALTER COLUMN … TYPE
+    ChangeType(ChangeType),
     /// RENAME COLUMN
     RenameColumn(RenameColumn),
     /// DROP and CREATE of one view, trigger or function, joined
@@ -138,6 +141,7 @@ impl Change {
             Self::AddColumn(kind) => kind,
             Self::CreateIndex(kind) => kind,
             Self::CreateTrigger(kind) => kind,
+            Self::ChangeType(kind) => kind,
             Self::RenameColumn(kind) => kind,
             Self::Replace(kind) => kind,
             Self::DropIndex(kind) => kind,

@@ -141,6 +141,7 @@ impl Between {
             Change::DropNotNull(drop) => self.own(same(&drop.table) && drop.column == add.column),
             Change::SetNotNull(set) => self.own(same(&set.table) && set.column == add.column),
             Change::DropColumn(drop) if same(&drop.table) => self.closed = true,
+            Change::ChangeType(change) => self.own(same(&change.table)),
             Change::RenameColumn(rename) => self.own(same(&rename.table)),
             Change::DeleteTable(delete) => self.own(same(&delete.table)),
             Change::DropTable(drop) => self.own(same(&drop.table)),

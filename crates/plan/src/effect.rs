@@ -47,6 +47,15 @@ pub enum Effect {
         /// Its new name.
         to: Ident,
     },
+    /// A column gets another type, in the table and all its partitions.
+    ColumnType {
+        /// Table.
+        table: Name,
+        /// Column.
+        column: Ident,
+        /// As `format_type` prints it.
+        data_type: String,
+    },
     /// A column's default becomes this.
     Default {
         /// Table.
@@ -244,6 +253,11 @@ impl Effect {
                 });
             }
             Self::ColumnRenamed { table, column, to } => renamed::column(catalog, table, column, to),
+            Self::ColumnType { table, column, data_type } => {
+                for_tree(catalog, table, &mut |relation| {
+                    on_column(relation, column, |c| c.data_type.clone_from(data_type));
+                });
+            }
             Self::Default { table, column, default } => {
                 for_tree(catalog, table, &mut |relation| {
                     on_column(relation, column, |c| c.default.clone_from(default));
@@ -396,6 +410,7 @@ impl Effect {
             Self::Column { table, column } => (table, Some(&column.name)),
             Self::ColumnGone { table, column }
             | Self::ColumnRenamed { table, column, .. }
+            | Self::ColumnType { table, column, .. }
             | Self::Default { table, column, .. }
             | Self::NotNull { table, column, .. }
             | Self::Identity { table, column, .. } => (table, Some(column)),

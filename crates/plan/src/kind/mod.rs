@@ -17,6 +17,7 @@ pub mod add_primary_key;
 pub mod add_unique;
 pub mod as_written;
 pub mod attach_partition;
+pub mod change_type;
 pub mod create_index;
 pub mod create_table;
 pub mod create_trigger;

@@ -12,21 +12,20 @@
 
 use std::collections::BTreeSet;
 
-use crate::catalog::{Column, DependentKind, Index, Relation, RelationKind, TypeKind};
+use crate::catalog::{Column, Relation, TypeKind};
 use crate::ddl;
-use crate::ddl::index::How;
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
-use crate::kind::shared::index::{Purpose, TreeBuild};
-use crate::kind::shared::mirror::{self, Mirror};
+use crate::kind::shared::mirror::Mirror;
+use crate::kind::shared::second::{self, Second};
 use crate::kind::shared::will_fail::WillFail;
-use crate::kind::shared::{alter, batch, index, tighten, tree};
+use crate::kind::shared::{alter, batch, tighten, tree};
 use crate::kind::{Ctx, Kind, Online};
 use crate::pg::lock::LockMode;
 use crate::plan::{Action, Facts, LockClaim, Need, Phase, Probe, Step, Undo, Walk, WorkKind, Write};
-use crate::sql::ident::{Ident, Name, literal};
-use crate::sql::names::IndexSort;
-use crate::sql::renamed;
+use crate::sql::ident::{Ident, Name};
+
+mod notices;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -67,19 +66,17 @@ impl Kind for RenameColumn {
         let mut steps = vec![self.add(ctx, column, &mirror)];
         steps.extend(self.fill(ctx));
         steps.push(self.agree(table, Phase::Validate, "new code reads the second column from here on"));
-        steps.push(self.analyze(ctx));
-        let built = self.indexes(ctx)?;
-        let twins: BTreeSet<Name> = built
-            .iter()
-            .flat_map(|step| &step.provides)
-            .filter_map(|effect| match effect {
-                Effect::Index { table, index } => Some(table.sibling(index.name.clone())),
-                _ => None,
-            })
-            .collect();
+        let second = Second { table: &self.table, of: &self.column, column: &self.to };
+        steps.push(second.analyze(ctx));
+        let built = second.indexes(ctx)?;
+        let twins = second::names(&built);
         steps.extend(built);
-        steps.push(self.nothing_of_others(ctx, &twins));
-        steps.push(self.agree(table, Phase::Contract, "what bypassed the triggers is found before the second column goes"));
+        steps.push(second.nothing_of_others(ctx, &twins));
+        steps.push(self.agree(
+            table,
+            Phase::Contract,
+            "what bypassed the triggers is found before the second column goes",
+        ));
         steps.push(self.last(ctx, &mirror, &twins));
         Ok(Online { steps, notices: self.notices(ctx, table, column, &mirror) })
     }
@@ -96,11 +93,13 @@ impl RenameColumn {
         let column = alter::column(table, &self.column)?;
         let fails = |sqlstate, when: String, way_out: &str| Err(WillFail::new(sqlstate, when, way_out));
         if table.partition_of.is_some() {
-            let when = format!("{} is a partition, and gets its columns from the partitioned table", self.table);
+            let when =
+                format!("{} is a partition, and gets its columns from the partitioned table", self.table);
             return fails("42P16", when, "rename the column of the partitioned table");
         }
         if self.only && !table.partitions.is_empty() {
-            let when = format!("column {} of {} must be renamed in its partitions too", self.column, self.table);
+            let when =
+                format!("column {} of {} must be renamed in its partitions too", self.column, self.table);
             return fails("42P16", when, "leave ONLY out");
         }
         if table.column(&self.to).is_some() || SYSTEM.contains(&self.to.as_str()) {
@@ -135,7 +134,9 @@ impl RenameColumn {
         if column.generated.is_some() {
             return refuse(
                 Code::NoOnlineForm,
-                format!("{name} of {table} is a generated column, which a trigger can neither read nor write"),
+                format!(
+                    "{name} of {table} is a generated column, which a trigger can neither read nor write"
+                ),
                 "give the new name in a view over the table, or allow it if no running code names the column",
             );
         }
@@ -171,7 +172,11 @@ impl RenameColumn {
         .locks(tree::locks(ctx.physical, &self.table, LockMode::AccessExclusive))
         .probe(Probe::Column { table: self.table.clone(), column: to.clone(), exists: true })
         .requires(Need::Column(self.table.clone(), column.clone()))
-        .provides(Effect::ColumnRenamed { table: self.table.clone(), column: column.clone(), to: to.clone() })
+        .provides(Effect::ColumnRenamed {
+            table: self.table.clone(),
+            column: column.clone(),
+            to: to.clone(),
+        })
     }
 
     fn renamed(&self) -> Effect {
@@ -181,7 +186,8 @@ impl RenameColumn {
     /// Column, triggers and rights in one transaction, so that no row is written without its second value.
     fn add(&self, ctx: &Ctx, column: &Column, mirror: &Mirror) -> Step {
         let (table, to) = (&self.table, &self.to);
-        let collate = column.extras.collation.as_ref().map(|name| format!(" COLLATE {name}")).unwrap_or_default();
+        let collate =
+            column.extras.collation.as_ref().map(|name| format!(" COLLATE {name}")).unwrap_or_default();
         let default = mirror.default().map(|default| format!(" DEFAULT {default}")).unwrap_or_default();
         let mut sql = vec![ddl::column::add(table, to, &format!("{}{collate}{default}", column.data_type))];
         sql.extend(ddl::column::grants(table, to, &column.extras.grants));
@@ -263,112 +269,6 @@ impl RenameColumn {
         step
     }
 
-    /// New code's queries are planned by the second column's statistics.
-    fn analyze(&self, ctx: &Ctx) -> Step {
-        Step::new(
-            Phase::Validate,
-            format!("Gather statistics of column {} of {}", self.to, self.table),
-            "without them new code's queries would be planned as if it held nothing",
-            Action::Long { sql: format!("ANALYZE {} ({})", self.table, self.to) },
-        )
-        .locks(tree::locks(ctx.physical, &self.table, LockMode::ShareUpdateExclusive))
-    }
-
-    /// Every index that uses the column, for the second one.
-    fn indexes(&self, ctx: &Ctx) -> Result<Vec<Step>, Refusal> {
-        let mut steps = Vec::new();
-        for relation in ctx.logical.tree(&self.table) {
-            let own = relation.indexes.iter().filter(|i| !i.inherited && i.valid && i.uses.contains(&self.column));
-            for index in own {
-                let twin = self.twin(ctx, relation, index).ok_or_else(|| {
-                    Refusal::new(
-                        Code::NotYet,
-                        format!("index {} of {} has a form that is not understood", index.name, relation.name),
-                        "drop the index first, or allow it if no running code names the column",
-                    )
-                })?;
-                steps.extend(self.build(ctx, relation, &twin));
-            }
-        }
-        Ok(steps)
-    }
-
-    /// The same index over the second column. It is unique only where PostgreSQL checks that at once: elsewhere the old column's own
-    /// does it, when it is time.
-    fn twin(&self, ctx: &Ctx, relation: &Relation, index: &Index) -> Option<Index> {
-        let definition = renamed::index(&index.definition, &self.column, &self.to)?;
-        let body = ddl::index::body(&relation.name, &Index { definition, ..index.clone() }).map(ToOwned::to_owned)?;
-        let content = format!("{} twin {} {}", ctx.migration, relation.name.sibling(index.name.clone()), self.to);
-        let name = Ident::generated(&format!("{}_{}", index.name.as_str(), self.to.as_str()), &content);
-        let unique = index.unique && index.immediate;
-        let to = |column: &Ident| if *column == self.column { self.to.clone() } else { column.clone() };
-        Some(Index {
-            columns: index.columns.iter().map(|key| key.as_ref().map(to)).collect(),
-            include: index.include.iter().map(to).collect(),
-            uses: index.uses.iter().map(to).collect(),
-            unique,
-            primary: false,
-            exclusion: false,
-            immediate: true,
-            constraint: None,
-            definition: ddl::index::create(&name, &relation.name, unique, How::Plain, &body),
-            name,
-            ..index.clone()
-        })
-    }
-
-    fn build(&self, ctx: &Ctx, relation: &Relation, twin: &Index) -> Vec<Step> {
-        let why = "new code looks rows up by the new name";
-        if relation.kind != RelationKind::PartitionedTable {
-            return vec![index::build(ctx.physical, &relation.name, twin, Phase::Validate, why)];
-        }
-        let branches = ddl::index::branches(ctx.physical, &relation.name, twin, IndexSort::Plain);
-        let purpose = Purpose::Index;
-        let build = TreeBuild {
-            catalog: ctx.physical,
-            table: &relation.name,
-            index: twin,
-            branches: &branches,
-            purpose,
-            phase: Phase::Validate,
-        };
-        build.steps()
-    }
-
-    /// Whatever was made on the second column since expand would go with it.
-    fn nothing_of_others(&self, ctx: &Ctx, ours: &BTreeSet<Name>) -> Step {
-        let regclass = |name: &Name| format!("pg_catalog.to_regclass({})", literal(&name.to_string()));
-        let tree: Vec<String> = ctx.logical.tree(&self.table).into_iter().map(|table| regclass(&table.name)).collect();
-        let known = match ours.is_empty() {
-            true => String::new(),
-            false => format!(
-                " AND NOT (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid IN ({}))",
-                ours.iter().map(regclass).collect::<Vec<_>>().join(", ")
-            ),
-        };
-        let query = format!(
-            "SELECT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) AS object \
-             FROM pg_catalog.pg_depend AS d \
-             JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid \
-             WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid IN ({}) AND a.attname = {} \
-             AND d.classid <> 'pg_catalog.pg_attrdef'::pg_catalog.regclass{known} LIMIT 5",
-            tree.join(", "),
-            literal(self.to.as_str()),
-        );
-        Step::new(
-            Phase::Contract,
-            format!("Prove that nothing else was made on column {} of {}", self.to, self.table),
-            "it would go with the second column",
-            Action::Proof {
-                query,
-                violation: format!(
-                    "objects that were made on column {} of {} since expand: drop them, contract, and make them again",
-                    self.to, self.table
-                ),
-            },
-        )
-    }
-
     /// The second column goes, and its name is free for the one that was there all the time.
     fn last(&self, ctx: &Ctx, mirror: &Mirror, twins: &BTreeSet<Name>) -> Step {
         let mut step = self.rename(
@@ -386,82 +286,10 @@ impl RenameColumn {
         step.locks.extend(twins.iter().map(|twin| LockClaim { relation: twin.clone(), mode }));
         let gone = Effect::ColumnGone { table: self.table.clone(), column: self.to.clone() };
         step.provides.splice(0..0, mirror.goes().into_iter().chain([gone]));
-        step.probe =
-            Probe::Column { table: self.table.clone(), column: self.column.clone(), exists: false };
-        let back = self.rename(ctx, Phase::Contract, "old code knows it by that name", &self.to, &self.column);
+        step.probe = Probe::Column { table: self.table.clone(), column: self.column.clone(), exists: false };
+        let back =
+            self.rename(ctx, Phase::Contract, "old code knows it by that name", &self.to, &self.column);
         step.undone_by(vec![back])
-    }
-
-    fn notices(&self, ctx: &Ctx, table: &Relation, column: &Column, mirror: &Mirror) -> Vec<(Code, String)> {
-        let (old, new, name) = (&self.column, &self.to, &self.table);
-        let mut notices = vec![
-            (
-                Code::Announce,
-                format!(
-                    "COPY {name} without a column list, INSERT … SELECT * and prepared SELECT * notice the second column {new} of \
-                     {name}"
-                ),
-            ),
-            (
-                Code::Announce,
-                format!(
-                    "new code may name {new} of {name} once expand is done, not before; until contract a write of {old} also \
-                     sets {new}, and the other way round; where one statement gives them different values, {new} counts"
-                ),
-            ),
-        ];
-        let fires = |relation: &&Relation| relation.triggers.iter().any(|trigger| trigger.update_of.contains(old));
-        if ctx.logical.tree(name).iter().any(fires) {
-            notices.push((
-                Code::Announce,
-                format!(
-                    "until contract, triggers of {name} on UPDATE OF {old} do not fire for statements that name only {new}"
-                ),
-            ));
-        }
-        if column.default.is_some() && column.not_null.is_none() && mirror.default().is_none() {
-            notices.push((
-                Code::Announce,
-                format!(
-                    "until contract, a new row for which new code writes an explicit NULL into {new} of {name} gets the default of \
-                     {old}: the trigger cannot tell it from a row that leaves it out"
-                ),
-            ));
-        }
-        if mirror.takes_turns() {
-            notices.push((
-                Code::Announce,
-                format!(
-                    "until contract, {old} and {new} of {name} are both unique; writers of one new key take turns by an advisory \
-                     lock, so that upserts on either column do not fail on the other; a transaction that writes more than {} new \
-                     keys takes no more locks, and an upsert of its others that meets another of the same key may fail (23505)",
-                    mirror::TURNS
-                ),
-            ));
-        } else if ctx.logical.tree(name).iter().flat_map(|t| &t.indexes).any(|i| i.unique && i.uses.contains(old)) {
-            notices.push((
-                Code::Breaks,
-                format!(
-                    "until contract, {old} and {new} of {name} are both unique: an upsert on one of them may fail on the other \
-                     (23505) where two writers bring the same new key at once"
-                ),
-            ));
-        }
-        let published = |relation: &&Relation| {
-            relation.dependents.iter().any(|d| d.kind == DependentKind::Publication && d.column.is_none())
-        };
-        if ctx.logical.tree(name).iter().any(published) {
-            notices.push((
-                Code::Breaks,
-                format!("{name} is published: subscribers need column {new} before expand, as with ADD COLUMN"),
-            ));
-        }
-        notices.extend(batch::trigger_notices(ctx, table, new));
-        notices.push((
-            Code::Breaks,
-            format!("at contract: running code that names {old} of {name} fails (42703)"),
-        ));
-        notices
     }
 }
 
@@ -470,4 +298,76 @@ const SYSTEM: [&str; 6] = ["cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"];
 
 fn differ(one: &str, other: &str) -> String {
     format!("pg_catalog.record_image_ne(ROW({one}), ROW({other}))")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnostic::Code;
+    use crate::kind::shared::proving::{catalog, plan};
+    use crate::kind::shared::testing::{refused, show};
+    use crate::plan::{Phase, Undo};
+
+    const SCHEMA: &str =
+        "CREATE TABLE t (id int PRIMARY KEY, a text, b text UNIQUE DEFERRABLE, c int DEFAULT 1);
+        CREATE UNIQUE INDEX t_lower ON t (lower(a)) INCLUDE (c) WHERE a <> 'a';
+        CREATE TABLE p (id int, at date, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+        CREATE TABLE p1 PARTITION OF p FOR VALUES FROM ('2024-01-01') TO ('2025-01-01')";
+
+    #[test]
+    fn the_second_column_goes_and_the_first_takes_its_name() {
+        let plan = plan(&catalog(SCHEMA), "ALTER TABLE t RENAME a TO z");
+        let shown = show(&plan);
+        let last: Vec<&str> = shown.lines().rev().take(2).collect();
+        assert_eq!(
+            last,
+            [
+                "contract: ALTER TABLE public.t RENAME COLUMN a TO z",
+                "contract: ALTER TABLE public.t DROP COLUMN z",
+            ]
+        );
+        assert!(shown.contains("ON public.t (lower(z)) INCLUDE (c) WHERE z <> 'a'"), "{shown}");
+        assert!(plan.steps.iter().all(|step| !step.destroys));
+        let Some(Undo::Steps { loses: None, steps }) = plan.steps.last().map(|step| &step.undo) else {
+            panic!("undo loses something")
+        };
+        assert!(steps.len() == 1 && steps[0].phase == Phase::Contract);
+    }
+
+    #[test]
+    fn what_is_checked_late_gets_an_index_that_checks_nothing() {
+        let shown = show(&plan(&catalog(SCHEMA), "ALTER TABLE t RENAME b TO z"));
+        assert!(shown.contains("validate, alone: CREATE INDEX CONCURRENTLY t_b_key_z_"), "{shown}");
+        assert!(!shown.contains("advisory"), "{shown}");
+    }
+
+    #[test]
+    fn writers_of_one_key_take_turns() {
+        let shown = show(&plan(&catalog(SCHEMA), "ALTER TABLE t RENAME id TO z"));
+        assert!(shown.contains("SECURITY DEFINER SET search_path = pg_catalog, pg_temp"), "{shown}");
+        assert!(shown.contains("advisory"), "{shown}");
+    }
+
+    #[test]
+    fn an_explicit_null_is_told_from_nothing() {
+        let shown = show(&plan(&catalog(SCHEMA), "ALTER TABLE t RENAME c TO z"));
+        assert!(shown.contains("ADD COLUMN z integer DEFAULT 1"), "{shown}");
+        assert!(shown.contains("unset public.t.\"c\"%TYPE := (1);"), "{shown}");
+    }
+
+    #[test]
+    fn what_is_refused() {
+        for (sql, code, word) in [
+            ("ALTER TABLE t RENAME a TO b", Code::WillFail, "42701"),
+            ("ALTER TABLE t RENAME a TO ctid", Code::WillFail, "42701"),
+            ("ALTER TABLE t RENAME x TO y", Code::WillFail, "42703"),
+            ("ALTER TABLE p1 RENAME id TO y", Code::WillFail, "42P16"),
+            ("ALTER TABLE ONLY p RENAME id TO y", Code::WillFail, "42P16"),
+            ("ALTER TABLE p RENAME at TO y", Code::NoOnlineForm, "partition key"),
+            ("ALTER TABLE t ADD d int; ALTER TABLE t RENAME d TO e", Code::SplitFile, "final name"),
+            ("ALTER TABLE t RENAME a TO z; CREATE INDEX ON t (z)", Code::SplitFile, "t_z_idx"),
+        ] {
+            let (found, said) = refused(&catalog(SCHEMA), sql);
+            assert!(found == code && said.contains(word), "{sql}: {found} {said}");
+        }
+    }
 }

@@ -188,6 +188,7 @@ fn of_effect(effect: &Effect, proven: bool, needs: &mut BTreeSet<Right>) {
         | Effect::Column { table, .. }
         | Effect::ColumnGone { table, .. }
         | Effect::ColumnRenamed { table, .. }
+        | Effect::ColumnType { table, .. }
         | Effect::Default { table, .. }
         | Effect::NotNull { table, .. }
         | Effect::Identity { table, .. }

@@ -108,11 +108,7 @@ fn names_at(tokens: &Tokens, open: usize, names: &[Node], old: &Ident) -> Vec<Ra
 }
 
 /// The first name of each chosen element of the list in parentheses at `open`.
-fn at_elements(
-    tokens: &Tokens,
-    open: usize,
-    chosen: impl Iterator<Item = bool>,
-) -> Vec<Range<usize>> {
+fn at_elements(tokens: &Tokens, open: usize, chosen: impl Iterator<Item = bool>) -> Vec<Range<usize>> {
     let close = tokens.close(open);
     let mut places = Vec::new();
     let mut from = open + 1;
@@ -153,7 +149,11 @@ mod tests {
     #[test]
     fn indexes_by_position() {
         for (old, text, expected) in [
-            ("a", "CREATE INDEX a ON public.a USING btree (a, b)", "CREATE INDEX a ON public.a USING btree (\"X\", b)"),
+            (
+                "a",
+                "CREATE INDEX a ON public.a USING btree (a, b)",
+                "CREATE INDEX a ON public.a USING btree (\"X\", b)",
+            ),
             (
                 "name",
                 "CREATE UNIQUE INDEX i ON ONLY t USING btree (((name)::name), lower(name) COLLATE \"C\" text_ops, id) INCLUDE (x, name) WHERE (name <> 'name'::text)",
@@ -176,9 +176,18 @@ mod tests {
             ("CHECK ((a > 0) AND (b)::text <> 'a')", "CHECK ((\"X\" > 0) AND (b)::text <> 'a')"),
             ("UNIQUE (b, a) INCLUDE (a)", "UNIQUE (b, \"X\") INCLUDE (\"X\")"),
             ("PRIMARY KEY (a)", "PRIMARY KEY (\"X\")"),
-            ("FOREIGN KEY (a, b) REFERENCES t(a, b) ON DELETE CASCADE", "FOREIGN KEY (\"X\", b) REFERENCES t(a, b) ON DELETE CASCADE"),
-            ("FOREIGN KEY (b, a) REFERENCES t ON DELETE SET NULL (a)", "FOREIGN KEY (b, \"X\") REFERENCES t ON DELETE SET NULL (\"X\")"),
-            ("EXCLUDE USING gist (a WITH =, tsrange(b, a) WITH &&)", "EXCLUDE USING gist (\"X\" WITH =, tsrange(b, \"X\") WITH &&)"),
+            (
+                "FOREIGN KEY (a, b) REFERENCES t(a, b) ON DELETE CASCADE",
+                "FOREIGN KEY (\"X\", b) REFERENCES t(a, b) ON DELETE CASCADE",
+            ),
+            (
+                "FOREIGN KEY (b, a) REFERENCES t ON DELETE SET NULL (a)",
+                "FOREIGN KEY (b, \"X\") REFERENCES t ON DELETE SET NULL (\"X\")",
+            ),
+            (
+                "EXCLUDE USING gist (a WITH =, tsrange(b, a) WITH &&)",
+                "EXCLUDE USING gist (\"X\" WITH =, tsrange(b, \"X\") WITH &&)",
+            ),
         ] {
             assert_eq!(to_x("a", constraint, text).as_deref(), Some(expected));
         }

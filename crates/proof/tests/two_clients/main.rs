@@ -149,7 +149,9 @@ impl Scene {
         let (a, code) = (names.a[0], names.code[0]);
         for writer in writers {
             let (from, to) = writer.range();
-            let sql = format!("SELECT id, {a}, {code}, extra FROM items WHERE id >= {from} AND id < {to} ORDER BY id");
+            let sql = format!(
+                "SELECT id, {a}, {code}, extra FROM items WHERE id >= {from} AND id < {to} ORDER BY id"
+            );
             let rows = compare::query(&client, &sql).await?;
             let found: Vec<Vec<Option<String>>> = rows;
             let expected = writer.expected();

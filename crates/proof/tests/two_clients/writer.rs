@@ -99,30 +99,45 @@ impl Writer {
         let way = self.random.random_range(0..19);
         match (way, known) {
             (0..=2, _) | (_, None) => self.insert(a, code, &value, way).await?,
-            (3, Some(id)) => self.update(id, &format!("{a} = ' {value} '"), |row| row.a = Some(value.clone())).await?,
+            (3, Some(id)) => {
+                self.update(id, &format!("{a} = ' {value} '"), |row| row.a = Some(value.clone())).await?
+            }
             (4, Some(id)) => self.update(id, &format!("{a} = NULL"), |row| row.a = None).await?,
-            (5, Some(id)) => self.update(id, &format!("{code} = '{value}-{id}'"), |row| {
-                row.code = Some(format!("{value}-{id}"));
-            }).await?,
+            (5, Some(id)) => {
+                self.update(id, &format!("{code} = '{value}-{id}'"), |row| {
+                    row.code = Some(format!("{value}-{id}"));
+                })
+                .await?
+            }
             (6, Some(id)) => self.update(id, "extra = extra + 1", |row| row.extra += 1).await?,
             (7, Some(id)) => {
                 let set = format!("{a} = '{value}', {code} = '{value}+{id}', extra = extra + 1");
                 self.update(id, &set, |row| {
-                    *row = Row { a: Some(value.clone()), code: Some(format!("{value}+{id}")), extra: row.extra + 1 };
-                }).await?;
+                    *row = Row {
+                        a: Some(value.clone()),
+                        code: Some(format!("{value}+{id}")),
+                        extra: row.extra + 1,
+                    };
+                })
+                .await?;
             }
             // Both names in one statement, agreeing.
             (8, Some(id)) if self.names.a.len() == 2 => {
-                self.update(id, &format!("a = '{value}', b = '{value}'"), |row| row.a = Some(value.clone())).await?;
+                self.update(id, &format!("a = '{value}', b = '{value}'"), |row| row.a = Some(value.clone()))
+                    .await?;
             }
             (8 | 9, Some(id)) => self.delete(id).await?,
             (10, Some(id)) => {
-                let sql = format!("BEGIN; DELETE FROM items WHERE id = {id}; INSERT INTO items (id, {a}) VALUES ({id}, '{value}'); COMMIT");
+                let sql = format!(
+                    "BEGIN; DELETE FROM items WHERE id = {id}; INSERT INTO items (id, {a}) VALUES ({id}, '{value}'); COMMIT"
+                );
                 self.run(&sql).await?;
                 self.rows.insert(id, Row { a: Some(value), ..Row::default() });
             }
             (11, Some(id)) => {
-                let sql = format!("INSERT INTO items (id, {a}) VALUES ({id}, '{value}') ON CONFLICT (id) DO UPDATE SET {a} = excluded.{a}");
+                let sql = format!(
+                    "INSERT INTO items (id, {a}) VALUES ({id}, '{value}') ON CONFLICT (id) DO UPDATE SET {a} = excluded.{a}"
+                );
                 self.run(&sql).await?;
                 self.row(id).a = Some(value);
             }
@@ -163,12 +178,20 @@ impl Writer {
     async fn insert(&mut self, a: &str, code: &str, value: &str, way: u32) -> Result<()> {
         let id = self.fresh();
         let (columns, values, row) = match way {
-            0 => (format!(", {a}"), format!(", '{value}'"), Row { a: Some(value.to_owned()), ..Row::default() }),
+            0 => (
+                format!(", {a}"),
+                format!(", '{value}'"),
+                Row { a: Some(value.to_owned()), ..Row::default() },
+            ),
             1 => (String::new(), String::new(), Row::default()),
             _ => {
                 let unique = format!("{value}/{id}");
                 let values = format!(", '{value}', '{unique}'");
-                (format!(", {a}, {code}"), values, Row { a: Some(value.to_owned()), code: Some(unique), extra: 0 })
+                (
+                    format!(", {a}, {code}"),
+                    values,
+                    Row { a: Some(value.to_owned()), code: Some(unique), extra: 0 },
+                )
             }
         };
         let sql = format!("INSERT INTO items (id{columns}) VALUES ({id}{values}) RETURNING {a}, {code}");

@@ -62,7 +62,8 @@ impl Mirror {
         let pair = Pair { table: &table.name, old: &column.name, new: second, default, keys: &keys };
         let content = format!("{} mirror {}.{} {second}", ctx.migration, table.name, column.name);
         let ours = ctx.physical.relation(&table.name).map_or(0, sync::ours);
-        let head = |prefix: &str| Ident::generated(&format!("{prefix}{ours:02}_{}", second.as_str()), &content);
+        let head =
+            |prefix: &str| Ident::generated(&format!("{prefix}{ours:02}_{}", second.as_str()), &content);
         let function = Ident::generated(&format!("mirror_{}", second.as_str()), &content);
         let mirror = Self {
             table: table.name.clone(),
@@ -102,7 +103,10 @@ impl Mirror {
                  its name",
                 trigger.name, relation.name
             ),
-            format!("ALTER TRIGGER {} ON {} RENAME TO a name that begins with a letter from a to z", trigger.name, relation.name),
+            format!(
+                "ALTER TRIGGER {} ON {} RENAME TO a name that begins with a letter from a to z",
+                trigger.name, relation.name
+            ),
         ))
     }
 
@@ -125,7 +129,9 @@ impl Mirror {
             }
             Rights::Owner => ddl::trigger::create_definer_function(&self.function, &self.body),
         };
-        std::iter::once(function).chain(self.both().map(|(name, argument)| self.trigger(name, argument))).collect()
+        std::iter::once(function)
+            .chain(self.both().map(|(name, argument)| self.trigger(name, argument)))
+            .collect()
     }
 
     /// Statements that remove it, also when it is gone already.
@@ -146,7 +152,8 @@ impl Mirror {
 
     /// What removing it does to the catalog.
     pub(crate) fn goes(&self) -> Vec<Effect> {
-        let gone = |(name, _): (&Ident, _)| Effect::TriggerGone { table: self.table.clone(), trigger: name.clone() };
+        let gone =
+            |(name, _): (&Ident, _)| Effect::TriggerGone { table: self.table.clone(), trigger: name.clone() };
         self.both().map(gone).into()
     }
 
@@ -179,7 +186,8 @@ pub(crate) fn users(trigger: &Trigger) -> bool {
 /// a value like any other.
 fn carried_default(column: &Column) -> Option<&str> {
     /// As `pg_get_expr` spells them.
-    const SAME_TWICE: [&str; 5] = ["now()", "CURRENT_TIMESTAMP", "CURRENT_DATE", "LOCALTIMESTAMP", "transaction_timestamp()"];
+    const SAME_TWICE: [&str; 5] =
+        ["now()", "CURRENT_TIMESTAMP", "CURRENT_DATE", "LOCALTIMESTAMP", "transaction_timestamp()"];
     let default = column.default.as_deref().filter(|_| column.not_null.is_none())?;
     (constant::read(default) == Constant::Value || SAME_TWICE.contains(&default)).then_some(default)
 }
@@ -190,7 +198,9 @@ fn keys(catalog: &Catalog, table: &Name, column: &Ident) -> Vec<Vec<Ident>> {
     let Some(relation) = catalog.relation(table) else { return Vec::new() };
     let own = |name: &Ident| {
         relation.column(name).is_some_and(|column| {
-            let of_column = |known: &&Type| [known.name.to_string(), known.name.name.to_string()].contains(&column.data_type);
+            let of_column = |known: &&Type| {
+                [known.name.to_string(), known.name.name.to_string()].contains(&column.data_type)
+            };
             !catalog.types.values().filter(of_column).any(|known| known.kind == TypeKind::Other)
         })
     };
@@ -219,10 +229,8 @@ impl Pair<'_> {
     /// the two may write other rows.
     fn body(&self, seen: &Ident) -> String {
         let (old, new) = (sync::quoted(self.old), sync::quoted(self.new));
-        let setting = format!(
-            "pg_catalog.concat('concertina.{}_', pg_catalog.pg_trigger_depth())",
-            seen.as_str()
-        );
+        let setting =
+            format!("pg_catalog.concat('concertina.{}_', pg_catalog.pg_trigger_depth())", seen.as_str());
         let image = format!(
             "pg_catalog.concat(pg_catalog.hashtextextended(NEW.{new}::pg_catalog.text COLLATE pg_catalog.\"C\", 0))"
         );
@@ -231,7 +239,9 @@ impl Pair<'_> {
             None => format!("pg_catalog.num_nonnulls(NEW.{new}) OPERATOR(pg_catalog.=) 1"),
         };
         let declare = match self.default {
-            Some(default) => format!("DECLARE\n  unset {}.{}%TYPE := {};\n", self.table, self.old, batch::wrap(default)),
+            Some(default) => {
+                format!("DECLARE\n  unset {}.{old}%TYPE := {};\n", self.table, batch::wrap(default))
+            }
             None => String::new(),
         };
         format!(
@@ -276,13 +286,18 @@ END",
     fn turn(&self, key: &[Ident]) -> String {
         let new = |column: &Ident| format!("NEW.{}", sync::quoted(column));
         let values = key.iter().map(new).collect::<Vec<_>>().join(", ");
-        let before = key.iter().map(|column| format!("OLD.{}", sync::quoted(column))).collect::<Vec<_>>().join(", ");
+        let before =
+            key.iter().map(|column| format!("OLD.{}", sync::quoted(column))).collect::<Vec<_>>().join(", ");
         let there = key
             .iter()
             .map(|column| format!("concertina_row.{column} = {}", new(column)))
             .collect::<Vec<_>>()
             .join(" AND ");
-        let seed = literal(&format!("{}.{}:", self.table, key.iter().map(Ident::as_str).collect::<Vec<_>>().join(",")));
+        let seed = literal(&format!(
+            "{}.{}:",
+            self.table,
+            key.iter().map(Ident::as_str).collect::<Vec<_>>().join(",")
+        ));
         format!(
             "    IF pg_catalog.num_nulls({values}) OPERATOR(pg_catalog.=) 0
       AND (TG_OP OPERATOR(pg_catalog.=) 'INSERT' OR pg_catalog.record_image_ne(ROW({before}), ROW({values}))) THEN

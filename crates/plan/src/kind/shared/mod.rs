@@ -16,6 +16,7 @@ pub(crate) mod not_null;
 pub(crate) mod not_valid;
 #[cfg(test)]
 pub(crate) mod proving;
+pub(crate) mod second;
 pub(crate) mod sync;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -19,8 +19,6 @@ use crate::sql::ident::{Ident, Name};
 use crate::sql::lower::alter_table::{changed, is_cascade};
 use crate::sql::lower::{Lower, Lowered, Refused, Run, alter_some, kinds, partition, policy, tree};
 use crate::sql::similar::did_you_mean;
-use crate::sql::tokens::Kind;
-use crate::sql::types;
 
 /// Lowers one.
 pub(crate) fn lower(
@@ -40,7 +38,6 @@ pub(crate) fn lower(
             | At::AtResetOptions
             | At::AtSetStorage
             | At::AtSetCompression
-            | At::AtAlterColumnType
             | At::AtSetExpression
             | At::AtDropExpression
             | At::AtAddIdentity
@@ -259,22 +256,6 @@ fn refused(
         Run { work: work.collect(), ..run }.with_indexes(lower.catalog)
     };
     let (code, reason, way_out, run) = match command.subtype() {
-        At::AtAlterColumnType => {
-            let effects = match ast::node(command.def.as_deref()) {
-                Some(NodeEnum::ColumnDef(def)) => new_type(lower, table, column, def),
-                _ => Vec::new(),
-            };
-            let mut run = rewrite(run);
-            run.effects = effects;
-            (
-                Code::NotYet,
-                format!(
-                    "a change of {column}'s type rewrites {on} and all its indexes under ACCESS EXCLUSIVE unless old and new type are stored alike; the online form (second column, sync, backfill, switch) is not built yet"
-                ),
-                "add a column of the new type, fill it by UPDATE, let the code move over, and drop the old one",
-                run,
-            )
-        }
         At::AtDropExpression => (
             Code::NotYet,
             format!(
@@ -398,27 +379,4 @@ fn enabling(lower: &Lower, table: &Relation, command: &AlterTableCmd, name: &Ide
             trigger.enabled = enabled;
         }
     })
-}
-
-fn new_type(
-    lower: &Lower,
-    table: &Relation,
-    column: &Ident,
-    def: &pg_query::protobuf::ColumnDef,
-) -> Vec<Effect> {
-    let Some(name) = &def.type_name else { return Vec::new() };
-    let start = lower.tokens.at(ast::byte(name.location));
-    let end = lower.tokens.element_end(start, lower.statement.tokens.end);
-    let clause = lower.tokens.find(start, end, |kind| matches!(kind, Kind::Using | Kind::Collate));
-    let written = lower.tokens.slice(start, clause.unwrap_or(end));
-    let text = types::text(name, written, lower.catalog);
-    let mut effects = Vec::new();
-    for relation in tree(lower.catalog, table, LockMode::AccessExclusive) {
-        effects.extend(changed(lower.catalog, &relation.relation, |table| {
-            if let Some(known) = table.columns.iter_mut().find(|c| c.name == *column) {
-                known.data_type.clone_from(&text);
-            }
-        }));
-    }
-    effects
 }

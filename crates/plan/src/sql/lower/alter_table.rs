@@ -224,6 +224,10 @@ fn subcommand(
             known("drop_not_null")?;
             Ok(vec![Change::DropNotNull(DropNotNull { table, column })])
         }
+        (AlterTableType::AtAlterColumnType, Some(NodeEnum::ColumnDef(def))) => {
+            known("change_type")?;
+            Ok(vec![Change::ChangeType(column::change_type(lower, relation, column, def, at))])
+        }
         (AlterTableType::AtAddConstraint, Some(NodeEnum::Constraint(constraint))) => {
             constraint::add(lower, relation, constraint, at, None)
         }

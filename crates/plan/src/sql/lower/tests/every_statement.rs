@@ -300,7 +300,6 @@ fn not_yet() {
         ("ALTER VIEW v RENAME TO z", "rename_view"),
         ("ALTER TABLE t SET SCHEMA app", "set_schema"),
         ("ALTER FUNCTION f(int) SET SCHEMA app", "set_schema"),
-        ("ALTER TABLE t ALTER a TYPE bigint", "alter_type"),
         ("ALTER TABLE t ALTER a ADD GENERATED ALWAYS AS IDENTITY", "add_identity"),
         ("ALTER TABLE c ALTER id DROP IDENTITY", "drop_identity"),
         ("ALTER TABLE c ALTER g DROP EXPRESSION", "drop_expression"),
