@@ -94,10 +94,11 @@ pub(crate) fn behind_backfills(step: &mut Step) {
 }
 
 fn waits(step: &Step, cares: Cares, touched: &impl Fn(&Name) -> bool) -> bool {
-    let made = step
-        .provides
-        .iter()
-        .any(|effect| matches!(effect, Effect::Relation(relation) if touched(&relation.name)));
+    let made = step.provides.iter().any(|effect| match effect {
+        Effect::Relation(relation) => touched(&relation.name),
+        Effect::Index { table, index } => touched(&table.sibling(index.name.clone())),
+        _ => false,
+    });
     if cares == Cares::Existence {
         return made;
     }

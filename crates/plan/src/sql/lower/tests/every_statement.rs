@@ -320,7 +320,6 @@ fn not_yet() {
         ("ALTER VIEW v SET (security_barrier)", "alter_view"),
         ("ALTER VIEW v ALTER a SET DEFAULT 1", "alter_view"),
         ("ALTER MATERIALIZED VIEW m CLUSTER ON x", "alter_materialized_view"),
-        ("ALTER INDEX t_b SET (fillfactor = 50)", "alter_index"),
         ("ALTER SEQUENCE numbers SET LOGGED", "alter_sequence"),
         ("ALTER FOREIGN TABLE ft ADD COLUMN b int", "alter_foreign_table"),
         ("ALTER TYPE pair ADD ATTRIBUTE c int", "alter_type"),
