@@ -67,9 +67,12 @@ fn number(number: u64) -> String {
     if number == 0 { "none".to_owned() } else { count(number) }
 }
 
+/// Reads one figure off a run.
+type Figure = fn(&Run) -> String;
+
 /// The figures that matter most, in pairs.
 fn cards(seen: &DemoDocument) -> Markup {
-    let pairs: [(&str, fn(&Run) -> String); 4] = [
+    let pairs: [(&str, Figure); 4] = [
         ("longest wait of an operation", |run| ms(run.during.worst_ms)),
         ("operations that failed", |run| count(run.during.failed)),
         ("orders with a wrong total", |run| count(wrong(run))),

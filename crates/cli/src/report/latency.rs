@@ -71,12 +71,14 @@ pub(crate) fn chart(axis: &Axis, scale: Scale, run: &Run, budget: Option<f64>) -
         }
         // Below that it would stand in the area of every quiet moment.
         @for power in LABELS..=(scale.top as i32) {
-            text.label.over x="3" y=(pixels(scale.y(10f64.powi(power)) + 12.0)) { (ms(10f64.powi(power)).replace(".0 ", " ")) }
+            text.label.over x="3" y=(pixels(scale.y(10f64.powi(power)) + 12.0)) { (round(power)) }
         }
         @if let Some(budget) = budget {
             @let y = scale.y(budget);
             line.budget x1="0" x2="100%" y1=(pixels(y)) y2=(pixels(y)) {}
-            text.label.over x="64" y=(pixels(y - 4.0)) { "may wait for us: " (ms(budget)) " at most" }
+            // On the side where the longest wait is not.
+            @let left = worst(&columns).is_some_and(|worst| axis.at(worst.at) > 50.0);
+            text.label.over x=(if left { "64" } else { "100%" }) y=(pixels(y - 4.0)) text-anchor=(if left { "start" } else { "end" }) { "may wait for us: " (ms(budget)) " at most" }
         }
         (peak(axis, scale, &columns))
         @for place in merged(&run.moments, PLACES) {
@@ -92,19 +94,30 @@ pub(crate) fn chart(axis: &Axis, scale: Scale, run: &Run, budget: Option<f64>) -
     lanes::lane(&name, &words, height + 2.0, &drawn)
 }
 
-/// The longest of all, named.
+/// `100 ms`, `10 s`: a power of ten of milliseconds.
+fn round(power: i32) -> String {
+    match power {
+        3.. => format!("{} s", 10_u64.pow(power.unsigned_abs() - 3)),
+        0..3 => format!("{} ms", 10_u64.pow(power.unsigned_abs())),
+        _ => format!("{} ms", 10f64.powi(power)),
+    }
+}
+
+fn worst(columns: &[Column]) -> Option<&Column> {
+    columns.iter().max_by(|a, b| a.worst_ms.total_cmp(&b.worst_ms))
+}
+
+/// The longest of all, named; clear of the labels at the left edge.
 fn peak(axis: &Axis, scale: Scale, columns: &[Column]) -> Markup {
-    let Some(worst) = columns.iter().max_by(|a, b| a.worst_ms.total_cmp(&b.worst_ms)) else {
-        return html! {};
-    };
+    let Some(worst) = worst(columns) else { return html! {} };
     let at = axis.at(f64::midpoint(worst.at, worst.to));
-    let anchor = match at {
-        ..10.0 => "start",
-        90.0.. => "end",
-        _ => "middle",
+    let (anchor, aside) = match at {
+        ..15.0 => ("start", "40"),
+        90.0.. => ("end", "0"),
+        _ => ("middle", "0"),
     };
     html! {
-        text.peak.over x=(per_cent(at)) y=(pixels((scale.y(worst.worst_ms) - 5.0).max(11.0))) text-anchor=(anchor) { (ms(worst.worst_ms)) }
+        text.peak.over x=(per_cent(at)) dx=(aside) y=(pixels((scale.y(worst.worst_ms) - 5.0).max(11.0))) text-anchor=(anchor) { (ms(worst.worst_ms)) }
     }
 }
 
@@ -205,6 +218,11 @@ mod tests {
     fn times_are_drawn_on_a_logarithmic_scale() {
         let scale = Scale { top: 3.0 };
         assert_eq!([0.001, 0.1, 1.0, 1000.0, 1e6].map(|ms| scale.y(ms)), [108.0, 108.0, 81.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn lines_are_named_by_round_times() {
+        assert_eq!([-1, 0, 2, 3, 5].map(round), ["0.1 ms", "1 ms", "100 ms", "1 s", "100 s"]);
     }
 
     #[test]
