@@ -161,35 +161,7 @@ fn backfill(work: &Backfill, plan: &Plan, sizes: &Sizes) -> Room {
     let table = sizes.of(&work.table);
     let rows = if sizes.tables.contains_key(&work.table) { table.rows } else { work.rows };
     let row = table.heap.checked_div(rows).unwrap_or(ROW + VALUE);
-    let (mut keeps, mut wal) = (0, 0);
-    match &work.write {
-        Write::Update { set, .. } => {
-            let columns: Vec<&Ident> = set.iter().map(|(column, _)| column).collect();
-            let new = new_values(&columns, plan, work, table, rows);
-            keeps += versions(&work.walk, table) + new;
-            wal += updated(table, rows, row) + new;
-        }
-        Write::Restore { column, .. } => {
-            let new = new_values(&[column], plan, work, table, rows);
-            keeps += versions(&work.walk, table) + new;
-            wal += updated(table, rows, row) + new;
-        }
-        Write::Delete { .. } => {
-            // Old values that a trigger or replica identity needs are logged with the row.
-            wal += rows * RECORD + table.heap;
-        }
-        Write::Copy { columns, .. } => {
-            let values: u64 = columns.iter().map(|column| width(plan, &work.table, table, column)).sum();
-            let copied = paged(rows * (ROW + values.next_multiple_of(8)));
-            let key = match &work.walk {
-                Walk::Key { columns } => columns.iter().map(|c| width(plan, &work.table, table, c)).sum(),
-                Walk::Pages { .. } | Walk::RowSet(_) => VALUE,
-            };
-            let index = paged(rows * (ENTRY + key.next_multiple_of(8)));
-            keeps += copied + index;
-            wal += copied + index + rows * (RECORD + ENTRY_RECORD);
-        }
-    }
+    let (keeps, wal) = written(&work.write, work, plan, (table, rows, row));
     let passing = match &work.walk {
         Walk::RowSet(set) => {
             // A table of the keys with a number each, and an index on that number.
@@ -199,6 +171,54 @@ fn backfill(work: &Backfill, plan: &Plan, sizes: &Sizes) -> Room {
         Walk::Pages { .. } | Walk::Key { .. } => 0,
     };
     Room { keeps, passing, wal: logged(table, wal + passing) }
+}
+
+/// Bytes that stay, and bytes of WAL.
+fn written(
+    write: &Write,
+    work: &Backfill,
+    plan: &Plan,
+    (table, rows, row): (&Table, u64, u64),
+) -> (u64, u64) {
+    let anew = |columns: &[&Ident]| {
+        let new = new_values(columns, plan, work, table, rows);
+        (versions(&work.walk, table) + new, updated(table, rows, row) + new)
+    };
+    let values = |columns: &mut dyn Iterator<Item = &Ident>| -> u64 {
+        columns.map(|column| width(plan, &work.table, table, column)).sum()
+    };
+    // A table of rows with these bytes of values, and the index of its key.
+    let copied = |values: u64, key: u64| {
+        let rows_and_index =
+            paged(rows * (ROW + values.next_multiple_of(8))) + paged(rows * (ENTRY + key.next_multiple_of(8)));
+        (rows_and_index, rows_and_index + rows * (RECORD + ENTRY_RECORD))
+    };
+    match write {
+        Write::Update { set, .. } => anew(&set.iter().map(|(column, _)| column).collect::<Vec<_>>()),
+        Write::Restore { column, .. } => anew(&[column]),
+        // Old values that a trigger or replica identity needs are logged with the row.
+        Write::Delete { .. } => (0, rows * RECORD + table.heap),
+        Write::Copy { columns, .. } => {
+            let key = match &work.walk {
+                Walk::Key { columns } => values(&mut columns.iter()),
+                Walk::Pages { .. } | Walk::RowSet(_) => VALUE,
+            };
+            copied(values(&mut columns.iter()), key)
+        }
+        Write::Keeping { what, key, columns, .. } => {
+            // Of an update, both what it finds and what it leaves.
+            let images = if matches!(**what, Write::Delete { .. }) { 1 } else { 2 };
+            let key = values(&mut key.iter());
+            let (kept, kept_wal) = copied(key + images * values(&mut columns.iter()), key);
+            let (keeps, wal) = written(what, work, plan, (table, rows, row));
+            (keeps + kept, wal + kept_wal)
+        }
+        Write::PutBack { columns, deleted: false, .. } => anew(&columns.iter().collect::<Vec<_>>()),
+        Write::PutBack { key, columns, deleted: true, .. } => {
+            let key_bytes = values(&mut key.iter());
+            copied(key_bytes + values(&mut columns.iter()), key_bytes)
+        }
+    }
 }
 
 /// Values that rows did not have before.

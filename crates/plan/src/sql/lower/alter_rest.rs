@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use pg_query::NodeEnum;
 use pg_query::protobuf::{AlterTableCmd, AlterTableType};
 
 use crate::catalog::{ConstraintKind, Relation};
@@ -14,7 +13,6 @@ use crate::kind::drop_constraint::DropConstraint;
 use crate::kind::drop_not_null::DropNotNull;
 use crate::pg::lock::LockMode;
 use crate::plan::{LockClaim, Work, WorkKind};
-use crate::sql::ast;
 use crate::sql::ident::{Ident, Name};
 use crate::sql::lower::alter_table::{changed, is_cascade};
 use crate::sql::lower::{Lower, Lowered, Refused, Run, alter_some, kinds, partition, policy, tree};

@@ -68,6 +68,7 @@ fn finalize(
         transaction: true,
         effects: vec![Effect::Detached { table, partition: partition.name.clone() }],
         undo: Err("the detachment was begun before this migration".to_owned()),
+        whole: false,
     })])
 }
 
