@@ -57,14 +57,16 @@ pub(crate) async fn require_rights(
     given: &[MigrationFile],
 ) -> Result<(), Error> {
     let ran = |name: &str| rows.iter().any(|row| row.name == name && row.state != MigrationState::Undone);
-    let files = files::sorted(given)?;
-    let mut pending = files.iter().filter(|file| !ran(&file.name)).peekable();
-    if pending.peek().is_none() || rights::is_superuser(session).await? {
+    let pending: Vec<Source> = files::sorted(given)?
+        .into_iter()
+        .filter(|file| !ran(&file.name))
+        .map(|file| Source { name: &file.name, text: &file.text })
+        .collect();
+    if pending.is_empty() || rights::is_superuser(session).await? {
         return Ok(());
     }
     let catalog = introspect::introspect(&session.client).await?;
-    let sources = pending.map(|file| Source { name: &file.name, text: &file.text });
-    let needs = needs_as_written(sources, &catalog, &engine.policy);
+    let needs = needs_as_written(pending.into_iter(), &catalog, &engine.policy);
     rights::require_all(session, &engine.settings, "apply --simple", needs).await
 }
 
