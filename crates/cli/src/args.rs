@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use concertina_run::settings::FreeSpace;
 
 use crate::{cmd, config};
 
@@ -74,6 +75,10 @@ pub struct Global {
     /// Share of the time that a backfill may work, above 0 and at most 1.
     #[arg(long, global = true, value_name = "SHARE", value_parser = config::parse_load)]
     pub load: Option<f64>,
+
+    /// What is free on the server's disk, such as 200GB, where that cannot be asked; false: do not look.
+    #[arg(long, global = true, value_name = "SIZE", value_parser = config::parse_free_space)]
+    pub disk_free: Option<FreeSpace>,
 
     /// Leave at once, with exit code 6, when another runner is at work; otherwise wait for it.
     #[arg(long, global = true)]

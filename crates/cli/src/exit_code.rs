@@ -62,8 +62,11 @@ exit_codes! {
     StepFailed = 15, "step-failed";
     /// A migration in flight is in the way; finish it or take it back first. Nothing was changed.
     InFlight = 16, "in-flight";
+    /// The server's disk has too little room for a step, or is filling up; what is needed and what there is was printed. Nothing
+    /// more of that migration was run.
+    NoRoom = 17, "no-room";
     /// Something that was made meanwhile stands in the way of contract or undo; it was named. Nothing was changed.
-    Blocked = 17, "blocked";
+    Blocked = 18, "blocked";
 }
 
 impl From<ExitCode> for std::process::ExitCode {

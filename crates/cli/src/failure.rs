@@ -24,6 +24,19 @@ pub struct Failure {
     pub missing_rights: Box<[Missing]>,
     /// Why statements were refused.
     pub refusal: Option<Box<Refusal>>,
+    /// What a step needs on the server's disk, and what is there.
+    pub shortage: Option<Shortage>,
+}
+
+/// A step for which the server's disk has too little room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    /// Number in the plan, from 1.
+    pub step: usize,
+    /// Bytes that must be free.
+    pub need: u64,
+    /// Bytes that are.
+    pub have: u64,
 }
 
 /// Refused statements, with the text they stand in.
@@ -50,6 +63,7 @@ impl Failure {
             rows: Box::default(),
             missing_rights: Box::default(),
             refusal: None,
+            shortage: None,
         }
     }
 
@@ -80,6 +94,9 @@ impl Failure {
         self
     }
 }
+
+/// `disk_full`. Source: doc/src/sgml/errcodes (Appendix A, "PostgreSQL Error Codes").
+const DISK_FULL: &str = "53100";
 
 const THEN_AGAIN: &str = "Then run the same command again.";
 
@@ -116,6 +133,15 @@ impl From<Error> for Failure {
             Error::Violated { violation, rows, hint } => {
                 Self { rows: rows.into(), ..Self::new(ExitCode::Violated, violation).hint(hint) }
             }
+            Error::NoRoom { step, need, have, hint, .. } => Self {
+                shortage: Some(Shortage { step, need, have }),
+                ..Self::new(ExitCode::NoRoom, message).hint(hint)
+            },
+            // The server met the end of its disk before anybody saw it coming.
+            Error::Step { sqlstate, hint, .. } if sqlstate == DISK_FULL => Self {
+                sqlstate: Some(sqlstate),
+                ..Self::new(ExitCode::NoRoom, message).hint(hint)
+            },
             Error::Step { sqlstate, hint, .. } => Self {
                 sqlstate: (sqlstate != "-----").then_some(sqlstate),
                 ..Self::new(ExitCode::StepFailed, message).hint(hint)
@@ -202,5 +228,6 @@ mod tests {
         assert_eq!(step("23505").sqlstate.as_deref(), Some("23505"));
         assert_eq!(step("-----").sqlstate, None);
         assert_eq!(step("23505").code, ExitCode::StepFailed);
+        assert_eq!(step("53100").code, ExitCode::NoRoom);
     }
 }

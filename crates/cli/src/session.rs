@@ -5,14 +5,19 @@ use std::sync::Arc;
 use concertina_run::Engine;
 use concertina_run::connect::Target;
 use concertina_run::engine::Stop;
+use concertina_run::state::MigrationState;
 
 use crate::args::{Format, Global};
+use crate::cmd::new::TEMPLATE;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::folder::Folder;
 use crate::render::progress::Progress;
 use crate::wire::{self, Document};
 use crate::{render, signal};
+
+/// What names a database where the configuration does not. Source: doc/src/sgml/libpq.sgml, "Environment Variables".
+const NAMES: [&str; 5] = ["PGHOST", "PGHOSTADDR", "PGDATABASE", "PGSERVICE", "PGPORT"];
 
 /// One command's surroundings.
 #[derive(Debug)]
@@ -41,7 +46,21 @@ impl Session {
 
     /// Connects. From here on Ctrl-C and SIGTERM stop the run at a safe point.
     pub(crate) async fn engine(&self) -> Result<Engine, Failure> {
-        let target = Target::resolve(self.config.database.as_ref().map(|url| url.reveal()))?;
+        let named =
+            self.config.database.is_some() || NAMES.iter().any(|name| std::env::var_os(name).is_some());
+        // What is wrong with the names or with the way to the server, and not with a run.
+        let hint = |error: concertina_run::Error| {
+            let unreached = matches!(error, concertina_run::Error::Connection { .. });
+            let failure = Failure::from(error);
+            match (unreached, named) {
+                (false, _) => failure,
+                (true, true) => failure.hint("Check --database, DATABASE_URL or the PG* variables."),
+                (true, false) => failure.hint(
+                    "Nothing names a database, so libpq's defaults were tried: set DATABASE_URL, or pass --database.",
+                ),
+            }
+        };
+        let target = Target::resolve(self.config.database.as_ref().map(|url| url.reveal())).map_err(hint)?;
         signal::listen(self.stop.clone(), self.progress.clone())?;
         let engine = Engine::connect(
             target,
@@ -50,7 +69,32 @@ impl Session {
             self.progress.clone(),
             self.stop.clone(),
         );
-        Ok(engine.await?)
+        engine.await.map_err(hint)
+    }
+
+    /// A file that is still as `new` made it is somebody's work that has not begun, and not a migration that wants nothing: it is
+    /// not to be run, or it could not be written any more.
+    pub(crate) async fn written(
+        &self,
+        engine: &Engine,
+        folder: &Folder,
+        only: Option<&str>,
+    ) -> Result<(), Failure> {
+        let blank = |name: &str| folder.files.iter().any(|file| file.name == name && file.text == TEMPLATE);
+        if !folder.files.iter().any(|file| blank(&file.name)) {
+            return Ok(());
+        }
+        let pending = |state| matches!(state, MigrationState::Pending | MigrationState::Undone);
+        let statuses = engine.status(&folder.files).await?;
+        let wanted = statuses.iter().filter(|status| only.is_none_or(|only| only == status.name));
+        match wanted.filter(|status| pending(status.state)).find(|status| blank(&status.name)) {
+            None => Ok(()),
+            Some(status) => Err(Failure::file(format!(
+                "{} is still as `concertina new` made it",
+                folder.path_of(&status.name).display()
+            ))
+            .hint("Write into it what the migration wants, or remove the file. Nothing was run.")),
+        }
     }
 
     /// The command's answer to a question: as text, or as its document.

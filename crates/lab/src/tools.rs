@@ -23,7 +23,11 @@ pub struct Tools {
 impl Tools {
     /// Programs for this server: of its own major where there are any, else the oldest that is newer.
     pub fn for_server(server: &Installation) -> Result<Tools> {
-        candidates(server)
+        // Those beside a server are of its version, and need not be started to be asked: tests dump a thousand times.
+        if has_both(&server.bin) {
+            return Ok(Tools { bin: server.bin.clone(), major: server.major });
+        }
+        candidates()
             .into_iter()
             .filter_map(Tools::at)
             .filter(|tools| tools.major >= server.major)
@@ -42,18 +46,20 @@ impl Tools {
     }
 
     fn at(bin: PathBuf) -> Option<Tools> {
-        let pg_dump = bin.join("pg_dump");
-        if !pg_dump.is_file() || !bin.join("psql").is_file() {
+        if !has_both(&bin) {
             return None;
         }
-        let major = major_of(&version_of(&pg_dump).ok()?).ok()?;
+        let major = major_of(&version_of(&bin.join("pg_dump")).ok()?).ok()?;
         Some(Tools { bin, major })
     }
 }
 
-fn candidates(server: &Installation) -> Vec<PathBuf> {
-    let mut dirs = vec![server.bin.clone()];
-    dirs.extend(versioned("/usr/lib/postgresql", "", "bin"));
+fn has_both(bin: &Path) -> bool {
+    bin.join("pg_dump").is_file() && bin.join("psql").is_file()
+}
+
+fn candidates() -> Vec<PathBuf> {
+    let mut dirs = versioned("/usr/lib/postgresql", "", "bin");
     dirs.extend(versioned("/usr", "pgsql-", "bin"));
     for homebrew in ["/opt/homebrew/opt", "/usr/local/opt"] {
         dirs.extend(versioned(homebrew, "postgresql@", "bin"));

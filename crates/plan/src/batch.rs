@@ -7,18 +7,24 @@
 //! User expressions stay as they were sliced from the file. They see their own table under its alias and nothing else
 //! that could capture an unqualified name: columns of our own relations are named `concertina_1`, `concertina_2`, …
 
+mod keeping;
 mod keys;
 mod pages;
 mod row_set;
 #[cfg(test)]
 mod tests;
 
+use crate::ddl;
 use crate::plan::{Backfill, RowSet, Walk, Write};
 use crate::sql::ident::{Ident, Name, list};
 
+pub(crate) use keeping::after as kept_after;
 pub use keys::{KeyColumn, key_batch, key_bound, key_end, key_source};
 pub use pages::{Stride, all_at_once, any_pending, page_count, page_pass};
 pub use row_set::{PASS, row_set_batch, row_set_create, row_set_drop, row_set_settings};
+
+/// Alias of the table where no expression of the user's names it.
+pub(crate) const ROW: &str = "concertina_row";
 
 /// Alias of the relation that a batch takes its keys from.
 const KEYS: &str = "concertina_keys";
@@ -45,9 +51,9 @@ fn has_subquery(backfill: &Backfill) -> bool {
         _ => false,
     };
     filter
-        || match &backfill.write {
+        || match backfill.write.kept() {
             Write::Update { set, pending, .. } => select(pending) || set.iter().any(|(_, expr)| select(expr)),
-            Write::Delete { .. } | Write::Copy { .. } | Write::Restore { .. } => false,
+            _ => false,
         }
 }
 
@@ -69,27 +75,50 @@ fn write(backfill: &Backfill, condition: &str, keys: Option<&Name>) -> String {
             let using = keys.map(|keys| format!(" USING ONLY {keys} AS {KEYS}")).unwrap_or_default();
             format!("DELETE FROM ONLY {table} AS {alias}{using} WHERE {condition}")
         }
-        Write::Copy { into, columns } => {
+        Write::Copy { into, columns, only } => {
             let columns = list(columns);
+            let only = only.as_ref().map(|only| format!(" AND {}", wrap(only))).unwrap_or_default();
             format!(
-                "WITH batch AS MATERIALIZED (SELECT {columns} FROM ONLY {table} AS {} WHERE {condition} FOR KEY SHARE) \
+                "WITH batch AS MATERIALIZED (SELECT {columns} FROM ONLY {table} AS {} WHERE {condition}{only} FOR KEY SHARE) \
                  INSERT INTO {into} ({columns}) SELECT {columns} FROM batch ON CONFLICT DO NOTHING",
                 alias(backfill)
             )
         }
         // What was written into the column since it came back is newer than the archive.
-        Write::Restore { column, .. } => format!(
-            "UPDATE ONLY {table} AS {alias} SET {column} = {KEYS}.{column}{from} \
-             WHERE {condition} AND {alias}.{column} IS NULL AND {KEYS}.{column} IS NOT NULL",
+        Write::Restore { column, pending, same, .. } => format!(
+            "UPDATE ONLY {table} AS {alias} SET {column} = {KEYS}.{column}{from} WHERE {condition} AND {}",
+            restorable(&alias(backfill), column, pending.as_deref(), same),
             alias = alias(backfill)
         ),
+        Write::Keeping { what, into, key, columns } => {
+            let plain = Backfill { write: (**what).clone(), ..backfill.clone() };
+            keeping::write(&plain, condition, keys, &keeping::Kept { into, key, columns })
+        }
+        Write::PutBack { from, key, columns, deleted } => {
+            keeping::put_back(table, condition, &keeping::Kept { into: from, key, columns }, *deleted)
+        }
     }
 }
 
+/// Whether a row takes the archive's value.
+fn restorable(alias: &Ident, column: &Ident, pending: Option<&str>, same: &[Ident]) -> String {
+    let Some(pending) = pending else {
+        return format!("{alias}.{column} IS NULL AND {KEYS}.{column} IS NOT NULL");
+    };
+    let rows = |columns: &[Ident]| {
+        let of =
+            |row: &str| columns.iter().map(|column| format!("{row}.{column}")).collect::<Vec<_>>().join(", ");
+        format!("pg_catalog.record_image_ne(ROW({}), ROW({}))", of(&alias.to_string()), of(KEYS))
+    };
+    let differs = rows(std::slice::from_ref(column));
+    let same = if same.is_empty() { String::new() } else { format!(" AND NOT {}", rows(same)) };
+    format!("{} AND NOT {KEYS}.{} AND {differs}{same}", wrap(pending), ddl::archive::GONE)
+}
+
 fn alias(backfill: &Backfill) -> Ident {
-    match &backfill.write {
+    match backfill.write.kept() {
         Write::Update { alias, .. } | Write::Delete { alias } => alias.clone(),
-        Write::Copy { .. } | Write::Restore { .. } => Ident::new("concertina_row"),
+        _ => Ident::new(ROW),
     }
 }
 

@@ -33,6 +33,10 @@ pub struct Catalog {
     /// Who needs the functions, types and sequences that exist; see [`Catalog::users`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub uses: Vec<Use>,
+    /// Tables in the archive, each with its columns in order: what an earlier undo kept there comes back when the migration
+    /// runs again. Not part of the schema: no effect changes it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub archived: BTreeMap<Name, Vec<(Ident, String)>>,
     /// Set once a statement ran whose effects cannot be known; says which. Nothing after it can be planned.
     pub unknown_since: Option<String>,
 }
@@ -97,10 +101,28 @@ pub struct Relation {
     pub triggers: Vec<Trigger>,
     /// Row level security is enabled.
     pub row_security: bool,
+    /// Row level security holds for the owner too (`relforcerowsecurity`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub row_security_forced: bool,
+    /// Row level security policies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<Policy>,
+    /// Rewrite rules, a view's own excepted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
     /// Parent, if this is a partition.
     pub partition_of: Option<Name>,
     /// Columns used by the partition key (also inside expressions), if partitioned.
     pub partition_key: Vec<Ident>,
+    /// How it is divided, if partitioned: `pg_get_partkeydef`, or as written after `PARTITION BY`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition_by: Option<String>,
+    /// Which rows it takes, if this is a partition: `pg_get_expr` of its bound, or as written (`FOR VALUES …`, `DEFAULT`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition_bound: Option<String>,
+    /// A DETACH … CONCURRENTLY of it was begun and not ended (`pg_inherits.inhdetachpending`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub detaching: bool,
     /// Direct partitions.
     pub partitions: Vec<Name>,
     /// Parent tables by plain inheritance, or children present: such tables are refused by most kinds.
@@ -133,6 +155,44 @@ pub struct Column {
     /// Added by a planned statement of the same file: old code never names it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub new_here: bool,
+    /// What else a second column in its place must be given.
+    #[serde(default, skip_serializing_if = "Extras::is_empty")]
+    pub extras: Extras,
+}
+
+/// What is said of a column beside its definition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extras {
+    /// Collation as SQL names it, where it is not the type's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collation: Option<String>,
+    /// Rights on this column alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grants: Vec<ColumnGrant>,
+    /// Comment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// `SET STATISTICS`, where it was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistics: Option<i32>,
+}
+
+impl Extras {
+    /// Whether nothing is said.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A right on one column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnGrant {
+    /// `SELECT`, `INSERT`, `UPDATE` or `REFERENCES`.
+    pub privilege: String,
+    /// Role; `None` is PUBLIC.
+    pub to: Option<Ident>,
+    /// WITH GRANT OPTION
+    pub grantable: bool,
 }
 
 /// A NOT NULL marking.
@@ -258,6 +318,26 @@ pub struct Trigger {
     pub definition: String,
 }
 
+/// A row level security policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Name.
+    pub name: Ident,
+    /// Permissive (otherwise restrictive).
+    pub permissive: bool,
+    /// Statements that make it again.
+    pub anew: Vec<String>,
+}
+
+/// A rewrite rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// Name.
+    pub name: Ident,
+    /// Statements that make it again: `pg_get_ruledef`, and what disables it if it is.
+    pub anew: Vec<String>,
+}
+
 /// What a trigger fires on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -313,6 +393,16 @@ pub enum DependentKind {
 }
 
 impl Dependent {
+    /// Whether it is this policy, by what `pg_describe_object` calls it.
+    pub fn is_policy(&self, table: &Name, policy: &Ident) -> bool {
+        let on = format!("policy {} on table ", policy.as_str());
+        self.kind == DependentKind::Policy
+            && self
+                .description
+                .strip_prefix(&on)
+                .is_some_and(|called| called == table.to_string() || called == table.name.to_string())
+    }
+
     /// Whether it is this view, by what `pg_describe_object` calls it: qualified where the search path does not find it.
     pub fn is_view(&self, name: &Name) -> bool {
         let called = self.description.strip_prefix("materialized ").unwrap_or(&self.description);
@@ -320,6 +410,15 @@ impl Dependent {
             && called
                 .strip_prefix("view ")
                 .is_some_and(|called| called == name.to_string() || called == name.name.to_string())
+    }
+}
+
+impl Dependent {
+    /// Whether it is this trigger of the table, by what `pg_describe_object` calls it: without quotes.
+    pub fn is_trigger(&self, name: &Ident) -> bool {
+        let called =
+            self.description.strip_prefix("trigger ").and_then(|rest| rest.strip_prefix(name.as_str()));
+        self.kind == DependentKind::Trigger && called.is_some_and(|rest| rest.starts_with(" on "))
     }
 }
 
@@ -498,7 +597,7 @@ impl Catalog {
         self.uses.iter().filter(move |used| used.of == *object && self.is_there(&used.by))
     }
 
-    fn is_there(&self, user: &User) -> bool {
+    pub(crate) fn is_there(&self, user: &User) -> bool {
         let on = |table: &Name, has: &dyn Fn(&Relation) -> bool| self.relation(table).is_some_and(has);
         match user {
             User::Column(table, name) => on(table, &|table| table.column(name).is_some()),
@@ -540,8 +639,14 @@ impl Relation {
             indexes: Vec::new(),
             triggers: Vec::new(),
             row_security: false,
+            row_security_forced: false,
+            policies: Vec::new(),
+            rules: Vec::new(),
             partition_of: None,
             partition_key: Vec::new(),
+            partition_by: None,
+            partition_bound: None,
+            detaching: false,
             partitions: Vec::new(),
             inherits: false,
             dependents: Vec::new(),
@@ -563,6 +668,16 @@ impl Relation {
     /// The index, or `None`.
     pub fn index(&self, name: &Ident) -> Option<&Index> {
         self.indexes.iter().find(|index| index.name == *name)
+    }
+
+    /// The policy, or `None`.
+    pub fn policy(&self, name: &Ident) -> Option<&Policy> {
+        self.policies.iter().find(|policy| policy.name == *name)
+    }
+
+    /// The rule, or `None`.
+    pub fn rule(&self, name: &Ident) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.name == *name)
     }
 
     /// The trigger, or `None`.

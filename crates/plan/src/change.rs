@@ -12,10 +12,13 @@ use crate::kind::add_foreign_key::AddForeignKey;
 use crate::kind::add_primary_key::AddPrimaryKey;
 use crate::kind::add_unique::AddUnique;
 use crate::kind::as_written::AsWritten;
+use crate::kind::attach_partition::AttachPartition;
+use crate::kind::change_type::ChangeType;
 use crate::kind::create_index::CreateIndex;
 use crate::kind::create_table::CreateTable;
 use crate::kind::create_trigger::CreateTrigger;
 use crate::kind::delete_table::DeleteTable;
+use crate::kind::detach_partition::DetachPartition;
 use crate::kind::drop_column::DropColumn;
 use crate::kind::drop_constraint::DropConstraint;
 use crate::kind::drop_default::DropDefault;
@@ -28,7 +31,12 @@ use crate::kind::drop_view::DropView;
 use crate::kind::identity::ChangeIdentity;
 use crate::kind::rename_part::RenamePart;
 use crate::kind::rename_table::RenameTable;
+use crate::kind::policy::ChangePolicy;
+use crate::kind::reindex::Reindex;
+use crate::kind::rename_column::RenameColumn;
 use crate::kind::replace::Replace;
+use crate::kind::row_security::RowSecurity;
+use crate::kind::rule::ChangeRule;
 use crate::kind::set_default::SetDefault;
 use crate::kind::set_not_null::SetNotNull;
 use crate::kind::update_table::UpdateTable;
@@ -66,6 +74,10 @@ pub enum Change {
     CreateIndex(CreateIndex),
     /// CREATE TRIGGER on a table that is in use
     CreateTrigger(CreateTrigger),
+    /// ALTER COLUMN … TYPE
+    ChangeType(ChangeType),
+    /// RENAME COLUMN
+    RenameColumn(RenameColumn),
     /// DROP and CREATE of one view, trigger or function, joined
     Replace(Replace),
     /// DROP INDEX
@@ -86,6 +98,18 @@ pub enum Change {
     SetDefault(SetDefault),
     /// ALTER COLUMN … DROP DEFAULT
     DropDefault(DropDefault),
+    /// ATTACH PARTITION
+    AttachPartition(AttachPartition),
+    /// DETACH PARTITION
+    DetachPartition(DetachPartition),
+    /// REINDEX of an index or a table
+    Reindex(Reindex),
+    /// CREATE, ALTER and DROP POLICY
+    Policy(ChangePolicy),
+    /// CREATE and DROP RULE
+    Rule(ChangeRule),
+    /// ENABLE, DISABLE, FORCE and NO FORCE ROW LEVEL SECURITY
+    RowSecurity(RowSecurity),
     /// UPDATE of a whole table
     UpdateTable(UpdateTable),
     /// DELETE over a whole table
@@ -113,6 +137,12 @@ pub enum Change {
 }
 
 impl Change {
+    /// Where it was absorbed into another statement: whether it still takes effect at its own place. What an ADD COLUMN takes in
+    /// takes effect there.
+    pub fn takes_effect_here(&self) -> bool {
+        !matches!(self, Self::UpdateTable(_) | Self::SetNotNull(_))
+    }
+
     /// The kind that plans it.
     pub fn kind(&self) -> &dyn Kind {
         match self {
@@ -120,6 +150,8 @@ impl Change {
             Self::AddColumn(kind) => kind,
             Self::CreateIndex(kind) => kind,
             Self::CreateTrigger(kind) => kind,
+            Self::ChangeType(kind) => kind,
+            Self::RenameColumn(kind) => kind,
             Self::Replace(kind) => kind,
             Self::DropIndex(kind) => kind,
             Self::AddCheck(kind) => kind,
@@ -130,6 +162,12 @@ impl Change {
             Self::DropNotNull(kind) => kind,
             Self::SetDefault(kind) => kind,
             Self::DropDefault(kind) => kind,
+            Self::AttachPartition(kind) => kind,
+            Self::DetachPartition(kind) => kind,
+            Self::Reindex(kind) => kind,
+            Self::Policy(kind) => kind,
+            Self::Rule(kind) => kind,
+            Self::RowSecurity(kind) => kind,
             Self::UpdateTable(kind) => kind,
             Self::DeleteTable(kind) => kind,
             Self::DropColumn(kind) => kind,

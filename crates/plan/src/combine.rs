@@ -9,6 +9,7 @@
 //! is one derived column: rows that old code writes after the UPDATE must get their value too, or SET NOT NULL would fail.
 //! A statement joins the ADD COLUMN only if it may be moved up to it: nothing between the two touches what it reads or writes.
 
+mod index;
 mod replace;
 
 use crate::change::{Change, Statement};
@@ -36,6 +37,7 @@ pub fn combine(mut statements: Vec<Statement>) -> Vec<Statement> {
         at += 1;
     }
     replace::combine(&mut statements);
+    index::combine(&mut statements);
     statements
 }
 
@@ -139,10 +141,13 @@ impl Between {
             Change::DropNotNull(drop) => self.own(same(&drop.table) && drop.column == add.column),
             Change::SetNotNull(set) => self.own(same(&set.table) && set.column == add.column),
             Change::DropColumn(drop) if same(&drop.table) => self.closed = true,
+            Change::ChangeType(change) => self.own(same(&change.table)),
+            Change::RenameColumn(rename) => self.own(same(&rename.table)),
             Change::DeleteTable(delete) => self.own(same(&delete.table)),
             Change::DropTable(drop) => self.own(same(&drop.table)),
             Change::DropTrigger(drop) => self.own(same(&drop.table)),
             Change::CreateTrigger(create) => self.own(same(&create.table)),
+            Change::Rule(rule) => self.own(same(&rule.table)),
             Change::ChangeIdentity(change) => self.own(same(&change.table) && change.column == add.column),
             // What comes after it is about another name.
             Change::RenameTable(_) => self.closed = true,
@@ -152,6 +157,8 @@ impl Between {
                 "create_function" | "create_extension" | "create_type" => self.functions = true,
                 _ => self.closed = true,
             },
+            // Other rows belong to the table from there on.
+            Change::AttachPartition(_) | Change::DetachPartition(_) => self.closed = true,
             Change::CreateTable(create) => self.closed |= same(&create.relation.name),
             Change::AddColumn(_)
             | Change::CreateIndex(_)
@@ -164,6 +171,9 @@ impl Between {
             | Change::DropConstraint(_)
             | Change::RenamePart(_)
             | Change::DropView(_)
+            | Change::Reindex(_)
+            | Change::Policy(_)
+            | Change::RowSecurity(_)
             // These are made only once all columns are joined.
             | Change::Replace(_) => {}
         }

@@ -4,13 +4,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{
-    Catalog, Column, Constraint, ConstraintKind, Dependent, Function, Identity, Index, NotNull, Relation,
-    Sequence, Trigger, Type,
+    Catalog, Column, Constraint, ConstraintKind, Dependent, Function, Identity, Index, NotNull, Policy,
+    Relation, Rule, Sequence, Trigger, Type,
 };
 use crate::plan::Claim;
 use crate::sql::ident::{Ident, Name};
 
 mod renamed;
+mod renamed_column;
 
 /// One change of the catalog. Objects are carried whole, so folding needs no server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,6 +56,24 @@ pub enum Effect {
         table: Name,
         /// Column.
         column: Ident,
+    },
+    /// A column gets another name, in the table and all its partitions; whatever names it follows.
+    ColumnRenamed {
+        /// Table.
+        table: Name,
+        /// Column.
+        column: Ident,
+        /// Its new name.
+        to: Ident,
+    },
+    /// A column gets another type, in the table and all its partitions.
+    ColumnType {
+        /// Table.
+        table: Name,
+        /// Column.
+        column: Ident,
+        /// As `format_type` prints it.
+        data_type: String,
     },
     /// A column's default becomes this.
     Default {
@@ -131,6 +150,60 @@ pub enum Effect {
         table: Name,
         /// Trigger.
         trigger: Ident,
+    },
+    /// Row level security is switched on or off.
+    RowSecurity {
+        /// Table.
+        table: Name,
+        /// ENABLE
+        enabled: bool,
+        /// FORCE
+        forced: bool,
+    },
+    /// A policy appears or changes.
+    Policy {
+        /// Table.
+        table: Name,
+        /// Policy.
+        policy: Policy,
+    },
+    /// A policy goes.
+    PolicyGone {
+        /// Table.
+        table: Name,
+        /// Policy.
+        policy: Ident,
+    },
+    /// A rule appears or is replaced.
+    Rule {
+        /// Table or view.
+        table: Name,
+        /// Rule.
+        rule: Rule,
+    },
+    /// A rule goes.
+    RuleGone {
+        /// Table or view.
+        table: Name,
+        /// Rule.
+        rule: Ident,
+    },
+    /// A table becomes a partition. What it gets from its parent (indexes, foreign keys, triggers, identity) comes as effects of
+    /// its own.
+    Attached {
+        /// Partitioned table.
+        table: Name,
+        /// New partition.
+        partition: Name,
+        /// `FOR VALUES …` or `DEFAULT`.
+        bound: String,
+    },
+    /// A partition becomes a table of its own.
+    Detached {
+        /// Partitioned table.
+        table: Name,
+        /// Partition.
+        partition: Name,
     },
     /// Something comes to depend on a relation or on one of its columns.
     Dependent {
@@ -212,6 +285,14 @@ impl Effect {
                     s.owned_by.as_ref().is_none_or(|owner| *owner != (table.clone(), column.clone()))
                 });
             }
+            Self::ColumnRenamed { table, column, to } => {
+                renamed_column::follow(catalog, table, column, to);
+            },
+            Self::ColumnType { table, column, data_type } => {
+                for_tree(catalog, table, &mut |relation| {
+                    on_column(relation, column, |c| c.data_type.clone_from(data_type));
+                });
+            }
             Self::Default { table, column, default } => {
                 for_tree(catalog, table, &mut |relation| {
                     on_column(relation, column, |c| c.default.clone_from(default));
@@ -283,8 +364,43 @@ impl Effect {
                 }
             }
             Self::TriggerGone { table, trigger } => {
-                for_tree(catalog, table, &mut |relation| relation.triggers.retain(|t| t.name != *trigger));
+                for_tree(catalog, table, &mut |relation| {
+                    relation.triggers.retain(|t| t.name != *trigger);
+                    relation.dependents.retain(|dependent| !dependent.is_trigger(trigger));
+                });
             }
+            Self::RowSecurity { table, enabled, forced } => {
+                if let Some(relation) = catalog.relations.get_mut(table) {
+                    (relation.row_security, relation.row_security_forced) = (*enabled, *forced);
+                }
+            }
+            Self::Policy { table, policy } => {
+                if let Some(relation) = catalog.relations.get_mut(table) {
+                    relation.policies.retain(|known| known.name != policy.name);
+                    relation.policies.push(policy.clone());
+                }
+            }
+            Self::PolicyGone { table, policy } => {
+                for relation in catalog.relations.values_mut() {
+                    relation.dependents.retain(|dependent| !dependent.is_policy(table, policy));
+                    if relation.name == *table {
+                        relation.policies.retain(|known| known.name != *policy);
+                    }
+                }
+            }
+            Self::Rule { table, rule } => {
+                if let Some(relation) = catalog.relations.get_mut(table) {
+                    relation.rules.retain(|known| known.name != rule.name);
+                    relation.rules.push(rule.clone());
+                }
+            }
+            Self::RuleGone { table, rule } => {
+                if let Some(relation) = catalog.relations.get_mut(table) {
+                    relation.rules.retain(|known| known.name != *rule);
+                }
+            }
+            Self::Attached { table, partition, bound } => attach(catalog, table, partition, bound),
+            Self::Detached { table, partition } => detach(catalog, table, partition),
             Self::Dependent { relation, dependent } => {
                 if let Some(relation) = catalog.relations.get_mut(relation)
                     && !relation.dependents.contains(dependent)
@@ -329,10 +445,13 @@ impl Effect {
             Self::Relation(relation) => std::iter::once(whole(&relation.name))
                 .chain(relation.constraints.iter().flat_map(referenced))
                 .collect(),
+            Self::Attached { table, .. } | Self::Detached { table, .. } => vec![whole(table)],
             Self::RelationRenamed { from, to } => vec![whole(from), whole(to)],
             Self::PartRenamed { table, .. } => vec![whole(table)],
             Self::Column { table, column } => changed(table, &column.name),
             Self::ColumnGone { table, column }
+            | Self::ColumnRenamed { table, column, .. }
+            | Self::ColumnType { table, column, .. }
             | Self::Default { table, column, .. }
             | Self::NotNull { table, column, .. }
             | Self::Identity { table, column, .. } => changed(table, column),
@@ -378,6 +497,57 @@ pub fn fold<'a>(catalog: &Catalog, effects: impl IntoIterator<Item = &'a Effect>
         effect.apply(&mut catalog);
     }
     catalog
+}
+
+/// CHECKs that a partition shares with its parent count as inherited from then on.
+/// Source: `MergeConstraintsIntoExisting` in src/backend/commands/tablecmds.c.
+fn attach(catalog: &mut Catalog, table: &Name, partition: &Name, bound: &str) {
+    let Some(parent) = catalog.relations.get_mut(table) else { return };
+    if !parent.partitions.contains(partition) {
+        parent.partitions.push(partition.clone());
+    }
+    let checks: Vec<Ident> = parent
+        .constraints
+        .iter()
+        .filter(|constraint| constraint.kind == ConstraintKind::Check)
+        .map(|constraint| constraint.name.clone())
+        .collect();
+    let Some(child) = catalog.relations.get_mut(partition) else { return };
+    child.partition_of = Some(table.clone());
+    child.partition_bound = Some(bound.to_owned());
+    for constraint in &mut child.constraints {
+        if constraint.kind == ConstraintKind::Check && checks.contains(&constraint.name) {
+            constraint.inherited = true;
+        }
+    }
+}
+
+/// Constraints and indexes stay, as its own; row triggers that it got from its parent go, and from 17 on so does identity.
+/// Source: `DetachPartitionFinalize` in src/backend/commands/tablecmds.c.
+fn detach(catalog: &mut Catalog, table: &Name, partition: &Name) {
+    let shares_identity = catalog.server.version.partitions_share_identity();
+    let Some(parent) = catalog.relations.get_mut(table) else { return };
+    parent.partitions.retain(|name| name != partition);
+    let triggers: Vec<Ident> =
+        parent.triggers.iter().filter(|trigger| trigger.row).map(|trigger| trigger.name.clone()).collect();
+    let identity: Vec<Ident> = parent
+        .columns
+        .iter()
+        .filter(|column| shares_identity && column.identity.is_some())
+        .map(|column| column.name.clone())
+        .collect();
+    for_tree(catalog, partition, &mut |relation| {
+        relation.triggers.retain(|trigger| !triggers.contains(&trigger.name));
+        for name in &identity {
+            on_column(relation, name, |column| column.identity = None);
+        }
+    });
+    let Some(child) = catalog.relations.get_mut(partition) else { return };
+    child.partition_of = None;
+    child.partition_bound = None;
+    child.detaching = false;
+    child.constraints.iter_mut().for_each(|constraint| constraint.inherited = false);
+    child.indexes.iter_mut().for_each(|index| index.inherited = false);
 }
 
 fn for_tree(catalog: &mut Catalog, table: &Name, change: &mut impl FnMut(&mut Relation)) {

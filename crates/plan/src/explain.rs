@@ -2,6 +2,7 @@
 //!
 //! [`lines`] gives each line with its role, so that a terminal can colour it; [`explain`] joins them.
 
+use crate::estimate::{self, StepEstimate};
 use crate::pg::lock::LockMode;
 use crate::plan::{
     Action, Backfill, Facts, LockClaim, Phase, Plan, Step, Undo, Walk, Work, WorkKind, Write, Written,
@@ -46,6 +47,8 @@ pub enum Role {
     StrongLock,
     /// Table-sized work.
     Work,
+    /// How long a step may take, and the room that it may need.
+    Estimate,
     /// How a step is taken back.
     Undo,
     /// Something to know.
@@ -66,6 +69,11 @@ pub fn explain(plan: &Plan) -> String {
 
 /// The explanation, line by line.
 pub fn lines(plan: &Plan) -> Vec<Line> {
+    estimated(plan, &[])
+}
+
+/// The same with what is expected of each step; steps without an estimate are explained without.
+pub fn estimated(plan: &Plan, estimates: &[StepEstimate]) -> Vec<Line> {
     let mut out = Out { lines: Vec::new() };
     out.push(Role::Header, 0, &format!("Migration {}", plan.migration));
     out.push(Role::Server, 0, &format!("Planned for PostgreSQL {}", plan.server_version));
@@ -85,7 +93,7 @@ pub fn lines(plan: &Plan) -> Vec<Line> {
         } else {
             out.blank();
         }
-        out.step(at, step, plan.statements.len());
+        out.step(at, step, plan.statements.len(), estimates.get(at));
     }
     if !plan.notices.is_empty() {
         out.section("Notices");
@@ -125,7 +133,7 @@ impl Out {
         self.push(Role::Section, 0, heading);
     }
 
-    fn step(&mut self, at: usize, step: &Step, statements: usize) {
+    fn step(&mut self, at: usize, step: &Step, statements: usize, estimate: Option<&StepEstimate>) {
         let about = reference(step.statement, statements);
         let destroys = if step.destroys { " — removes data, asks first" } else { "" };
         self.block(
@@ -144,6 +152,12 @@ impl Out {
         }
         for (what, relations) in by_kind(&step.work) {
             self.labelled(Role::Work, "work", &work(what, &relations, &step.action));
+        }
+        if let Some(estimate) = estimate {
+            self.labelled(Role::Estimate, "time", &estimate::span(&estimate.expected));
+            if let Some(room) = estimate::room(&estimate.room) {
+                self.labelled(Role::Estimate, "room", &room);
+            }
         }
         self.labelled(Role::Undo, "undo", &undo(&step.undo));
     }
@@ -304,14 +318,26 @@ fn rows(backfill: &Backfill) -> String {
             let set: Vec<String> = set.chain(unchanged).collect();
             format!("UPDATE ONLY {table} AS {alias} SET {} WHERE {pending};", set.join(", "))
         }
-        Write::Copy { into, columns } => {
+        Write::Copy { into, columns, only } => {
             let columns = list(columns);
-            format!("INSERT INTO {into} ({columns}) SELECT {columns} FROM ONLY {table};")
+            let only =
+                only.as_ref().map(|only| format!(" AS concertina_row WHERE {only}")).unwrap_or_default();
+            format!("INSERT INTO {into} ({columns}) SELECT {columns} FROM ONLY {table}{only};")
         }
         Write::Delete { alias } => format!("DELETE FROM ONLY {table} AS {alias};"),
-        Write::Restore { from, key, column } => {
+        Write::Restore { from, key, column, .. } => {
             format!("UPDATE ONLY {table} SET {column} = that of {from} with the same ({});", list(key))
         }
+        Write::Keeping { what, into, .. } => {
+            let kept = Backfill { write: (**what).clone(), ..backfill.clone() };
+            format!("{} -- each row as it was goes into {into}", rows(&kept))
+        }
+        Write::PutBack { from, key, columns, deleted: false } => format!(
+            "UPDATE ONLY {table} SET ({}) = those of {from} with the same ({}) that nobody has written since;",
+            list(columns),
+            list(key)
+        ),
+        Write::PutBack { from, .. } => format!("INSERT INTO {table} the rows of {from};"),
     }
 }
 

@@ -22,6 +22,7 @@ pub mod plan;
 pub(crate) mod schedule;
 
 pub mod diagnostic;
+pub mod estimate;
 pub mod explain;
 pub mod policy;
 pub mod rights;

@@ -88,5 +88,11 @@ fn shape(relation: Option<&Relation>) -> BTreeSet<String> {
     });
     let indexes = relation.indexes.iter().map(|index| format!("index {}", index.name));
     let triggers = relation.triggers.iter().map(|trigger| format!("trigger {}", trigger.name));
+    let policies = relation.policies.iter().map(|policy| format!("policy {}", policy.name));
+    let rules = relation.rules.iter().map(|rule| format!("rule {}", rule.name));
+    let switches =
+        [(relation.row_security, "row level security"), (relation.row_security_forced, "its FORCE")];
+    let switches = switches.into_iter().filter(|(on, _)| *on).map(|(_, word)| word.to_owned());
+    let triggers = triggers.chain(policies).chain(rules).chain(switches);
     itself.chain(columns).chain(constraints).chain(indexes).chain(triggers).collect()
 }

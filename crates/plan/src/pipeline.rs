@@ -11,7 +11,8 @@ use crate::kind::as_written::AsWritten;
 use crate::kind::{Ctx, Online};
 use crate::plan::{Claim, FORMAT, Facts, Notice, Phase, Plan, Step, Written};
 use crate::policy::Policy;
-use crate::{outcome, schedule, sql};
+use crate::schedule::{self, Cares};
+use crate::{outcome, sql};
 
 /// A migration file.
 #[derive(Clone, Copy, Debug)]
@@ -104,6 +105,10 @@ impl Planner<'_> {
             };
             kinds.push(change.kind().name().to_owned());
             merge(&mut facts, felt(&self.logical, change.kind().facts(&ctx)));
+            if change.takes_effect_here() {
+                let effects = change.kind().effects(&ctx);
+                self.logical = fold(&self.logical, &effects);
+            }
         }
         match &statement.changes {
             Ok(changes) => {
@@ -192,23 +197,21 @@ impl Planner<'_> {
         facts
     }
 
-    fn in_order(&self, statement: usize, change: &Change, online: Online) -> Result<Online, Refusal> {
+    fn in_order(&self, statement: usize, change: &Change, mut online: Online) -> Result<Online, Refusal> {
         let before = self.steps.iter().filter(|step| step.statement < statement);
         let renamed = schedule::renamed(before);
         if let Some(refusal) = online.steps.iter().find_map(|step| schedule::after_renaming(step, &renamed)) {
             return Err(refusal);
         }
-        // Comments and privileges do not care for the rows; a trigger cares for their writes.
-        let early = match change {
-            Change::AsWritten(written) => !matches!(written.kind, "comment" | "grant"),
-            Change::CreateTrigger(_) | Change::Replace(_) => true,
-            _ => false,
-        };
-        if early
-            && let Some(refusal) =
-                online.steps.iter().find_map(|step| schedule::out_of_order(step, &self.steps))
+        let Some(cares) = cares(change) else { return Ok(online) };
+        for step in online.steps.iter_mut().filter(|step| step.phase == Phase::Expand) {
+            schedule::postpone(step, cares, &self.steps)?;
+        }
+        // The rows that are filled must be within the bound before its proof, which touches no lock of theirs.
+        if matches!(change, Change::AttachPartition(_))
+            && online.steps.iter().any(|step| step.phase == Phase::Validate)
         {
-            return Err(refusal);
+            online.steps.iter_mut().for_each(schedule::behind_backfills);
         }
         Ok(online)
     }
@@ -231,6 +234,42 @@ impl Planner<'_> {
     }
 }
 
+/// What the order of the file means to a change that runs in expand as it stands; `None` where its kind sees to the phases.
+fn cares(change: &Change) -> Option<Cares> {
+    match change {
+        Change::AsWritten(written) if heedless(written.kind) => Some(Cares::Existence),
+        Change::AsWritten(written) if written.whole => Some(Cares::Rows),
+        Change::AsWritten(_) | Change::CreateTrigger(_) | Change::Rule(_) | Change::AttachPartition(_) => {
+            Some(Cares::Writes)
+        }
+        Change::Replace(replace) => {
+            let all = replace.parts.iter().filter_map(cares);
+            let whole = all.into_iter().any(|cares| cares == Cares::Rows);
+            Some(if whole { Cares::Rows } else { Cares::Writes })
+        }
+        _ => None,
+    }
+}
+
+/// What neither reads nor writes rows: comments, privileges, settings. A trigger cares for the rows' writes.
+fn heedless(kind: &str) -> bool {
+    matches!(
+        kind,
+        "comment"
+            | "grant"
+            | "change_owner"
+            | "alter_index"
+            | "alter_constraint"
+            | "set_statistics"
+            | "set_column_options"
+            | "set_cluster_index"
+            | "set_storage_parameters"
+            | "set_storage"
+            | "set_compression"
+            | "set_replica_identity"
+    )
+}
+
 /// `-- concertina:allow CODE` turns a refusal of that code into "runs as written".
 fn allowed(
     ctx: &Ctx,
@@ -240,7 +279,9 @@ fn allowed(
     effects: &[Effect],
     refusal: Refusal,
 ) -> Result<Online, Refusal> {
-    if refusal.code == Code::WillFail || !statement.directives.allows(refusal.code) {
+    // A replacement is more than its last statement.
+    let whole = !matches!(change, Change::Replace(_));
+    if refusal.code == Code::WillFail || !whole || !statement.directives.allows(refusal.code) {
         return Err(refusal);
     }
     if statement.changes.as_ref().is_ok_and(|changes| changes.len() > 1) {
@@ -259,6 +300,7 @@ fn allowed(
         locks: facts.locks.clone(),
         work: facts.work.clone(),
         transaction: facts.transaction,
+        whole: true,
         effects: effects.to_vec(),
         undo: Err("it ran as written, under `allow`".to_owned()),
     }
@@ -334,7 +376,7 @@ mod tests {
         assert!(codes[0].0 == Code::Directive && codes[0].1.contains("allow not-yet is unused"));
         // Needed while lowering, and needed by a kind.
         for sql in [
-            "-- concertina:allow not-yet reason: x\nALTER TABLE t RENAME COLUMN b TO c",
+            "-- concertina:allow not-yet reason: x\nINSERT INTO t SELECT * FROM t",
             "-- concertina:allow not-batchable reason: x\nUPDATE t SET a = random()",
         ] {
             let plan = planned(sql).expect("is allowed");
@@ -357,7 +399,7 @@ mod tests {
     #[test]
     fn what_follows_a_refusal_is_judged_as_if_it_had_run() {
         let codes = refused(
-            "DROP VIEW v; ALTER TABLE t DROP COLUMN a; ALTER TABLE t RENAME b TO c; CREATE INDEX ON t (c)",
+            "DROP VIEW v; ALTER TABLE t DROP COLUMN a; ALTER TABLE t RENAME TO u; CREATE INDEX ON u (b)",
         );
         let codes: Vec<Code> = codes.into_iter().map(|(code, _)| code).collect();
         assert_eq!(codes, [Code::NotYet, Code::NotYet]);

@@ -282,6 +282,9 @@ pub enum Write {
         into: Name,
         /// Columns copied, key included.
         columns: Vec<Ident>,
+        /// Only rows of which this is true, over the table as `concertina_row`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        only: Option<String>,
     },
     /// `UPDATE ONLY table SET column = archive.column FROM archive` by key: brings an archived column back.
     Restore {
@@ -291,6 +294,36 @@ pub enum Write {
         key: Vec<Ident>,
         /// Column.
         column: Ident,
+        /// Rows, seen as `concertina_row`, whose value is not newer than the archive's; where nothing is said, those that have
+        /// none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pending: Option<String>,
+        /// Only rows whose values of these columns are what the archive has beside the column's, by image.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        same: Vec<Ident>,
+    },
+    /// An update or a delete that keeps what it overwrites or removes, in the same transaction.
+    Keeping {
+        /// [`Write::Update`] or [`Write::Delete`].
+        what: Box<Write>,
+        /// Table that gets a row for each row written.
+        into: Name,
+        /// Key columns, in both.
+        key: Vec<Ident>,
+        /// Columns kept, all but the key. Of an update they are kept as they were and, as `concertina_after_1` and so on, as
+        /// the update left them.
+        columns: Vec<Ident>,
+    },
+    /// Moves rows back out of a table that [`Write::Keeping`] filled: those that nobody has written since.
+    PutBack {
+        /// That table.
+        from: Name,
+        /// Key columns, in both.
+        key: Vec<Ident>,
+        /// Columns kept, all but the key.
+        columns: Vec<Ident>,
+        /// The rows were deleted, and are inserted again where no other row is in their place.
+        deleted: bool,
     },
 }
 
@@ -390,6 +423,24 @@ pub enum Probe {
         name: Ident,
         /// Expected.
         exists: bool,
+    },
+    /// A table is a partition of another, or neither that nor about to cease to be it.
+    Partition {
+        /// Partitioned table.
+        table: Name,
+        /// Partition.
+        partition: Name,
+        /// Expected.
+        attached: bool,
+    },
+    /// Nothing in the catalog shows that it is done, but a try that failed leaves INVALID twins of indexes (`…_ccnew`, `…_ccold`).
+    Rebuilt {
+        /// Table.
+        table: Name,
+        /// The index that is rebuilt; `None` for all of the table and its TOAST table.
+        index: Option<Name>,
+        /// Twins that were there before, which are not ours.
+        known: Vec<Name>,
     },
     /// All of these.
     All {
@@ -515,6 +566,16 @@ pub struct Overlap<'p> {
     pub theirs: &'p Step,
 }
 
+impl Write {
+    /// What is done, without what is kept of it.
+    pub fn kept(&self) -> &Self {
+        match self {
+            Self::Keeping { what, .. } => what.kept(),
+            other => other,
+        }
+    }
+}
+
 impl Step {
     /// What it changes and what it relies on. A switch claims whole what it locks.
     pub fn claims(&self) -> Vec<Claim> {
@@ -526,12 +587,12 @@ impl Step {
         }));
         let Action::Backfill(Backfill { table, write, .. }) = &self.action else { return claims };
         let claim = |column| Claim { relation: table.clone(), column, write: true };
-        match write {
+        match write.kept() {
             Write::Update { set, .. } => {
                 claims.extend(set.iter().map(|(column, _)| claim(Some(column.clone()))));
             }
             Write::Delete { .. } => claims.push(claim(None)),
-            Write::Copy { .. } | Write::Restore { .. } => {}
+            Write::Keeping { .. } | Write::Copy { .. } | Write::Restore { .. } | Write::PutBack { .. } => {}
         }
         claims
     }

@@ -1,6 +1,6 @@
 //! What a plan may ask of the role that runs it, and the statements that give it what it lacks.
 //!
-//! [`needs`] reads them off a plan; the runner asks the server what the role holds ([`Held`]); [`missing`] compares. All of it is
+//! [`needs`] reads them off a plan, [`needs_to_undo`] off what is to be taken back, [`needs_as_written`] off files; the runner asks the server what the role holds ([`Held`]); [`missing`] compares. All of it is
 //! known before anything runs, so that nobody is told of one missing right after the other.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +13,7 @@ use crate::sql::ident::{Ident, Name};
 
 mod needs;
 
-pub use needs::needs;
+pub use needs::{needs, needs_as_written, needs_to_purge, needs_to_undo};
 
 /// One thing that the role must be allowed to do.
 /// Source: doc/src/sgml/ddl.sgml, "Privileges", and the reference pages of the commands.

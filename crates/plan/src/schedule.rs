@@ -3,7 +3,7 @@
 use crate::catalog::Catalog;
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::{Effect, fold};
-use crate::plan::{Action, Need, Phase, Step};
+use crate::plan::{Action, Backfill, Need, Phase, Step, Undo, Write};
 use crate::sql::ident::{Ident, Name};
 
 /// Sorts by phase; within a phase the order of statements, and of steps within a statement, stays.
@@ -59,21 +59,15 @@ fn unmet(step: &Step, need: &Need, later: bool, in_flight: bool) -> Refusal {
     }
 }
 
-/// An as-written statement runs in expand. If it touches a table that an earlier statement changes later than that, the two
-/// would run in the wrong order.
-pub(crate) fn out_of_order(step: &Step, earlier: &[Step]) -> Option<Refusal> {
-    let touched = |name: &Name| step.locks.iter().any(|lock| lock.relation == *name);
-    let pending =
-        earlier.iter().find(|earlier| earlier.phase > Phase::Expand && rewrites_data(earlier, &touched))?;
-    Some(Refusal::new(
-        Code::SplitFile,
-        format!(
-            "this runs in expand, but \"{}\" of an earlier statement touches the same table in {}",
-            pending.title,
-            pending.phase.as_str()
-        ),
-        "put this statement into a file of its own, after this one",
-    ))
+/// What of the steps before it a statement that would run in expand has to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cares {
+    /// Everything, columns that are still there until contract included.
+    Rows,
+    /// What is done to the rows, and that its tables stay.
+    Writes,
+    /// That what it is about is there.
+    Existence,
 }
 
 /// Relations that get their new name at contract, with that name.
@@ -105,13 +99,66 @@ pub(crate) fn after_renaming(step: &Step, renamed: &[(Name, Name)]) -> Option<Re
     ))
 }
 
-fn rewrites_data(step: &Step, touched: &impl Fn(&Name) -> bool) -> bool {
-    let backfills = matches!(&step.action, Action::Backfill(backfill) if touched(&backfill.table));
-    backfills
-        || step.provides.iter().any(|effect| match effect {
-            Effect::ColumnGone { table, .. } | Effect::RelationGone(table) => touched(table),
-            _ => false,
-        })
+/// An as-written statement runs in expand, or behind what earlier statements still do to the same tables by then. What they
+/// do at contract would come too late.
+pub(crate) fn postpone(step: &mut Step, cares: Cares, earlier: &[Step]) -> Result<(), Refusal> {
+    let touched = |name: &Name| step.locks.iter().any(|lock| lock.relation == *name);
+    let pending =
+        earlier.iter().filter(|earlier| earlier.phase > step.phase && waits(earlier, cares, &touched));
+    let Some(last) = pending.max_by_key(|step| step.phase) else { return Ok(()) };
+    if last.phase > Phase::Validate {
+        return Err(Refusal::new(
+            Code::SplitFile,
+            format!(
+                "this runs in expand, but \"{}\" of an earlier statement touches the same table in {}",
+                last.title,
+                last.phase.as_str()
+            ),
+            "put this statement into a file of its own, after this one",
+        ));
+    }
+    behind_backfills(step);
+    Ok(())
+}
+
+/// Runs it in validate, and takes it back there.
+pub(crate) fn behind_backfills(step: &mut Step) {
+    if step.phase > Phase::Validate {
+        return;
+    }
+    step.phase = Phase::Validate;
+    if let Undo::Steps { steps, .. } = &mut step.undo {
+        for step in steps {
+            step.phase = Phase::Validate;
+        }
+    }
+}
+
+fn waits(step: &Step, cares: Cares, touched: &impl Fn(&Name) -> bool) -> bool {
+    let made = step.provides.iter().any(|effect| match effect {
+        Effect::Relation(relation) => touched(&relation.name),
+        Effect::Index { table, index } => touched(&table.sibling(index.name.clone())),
+        _ => false,
+    });
+    if cares == Cares::Existence {
+        return made;
+    }
+    let gone = step.provides.iter().any(|effect| match effect {
+        Effect::ColumnGone { table, .. } => cares == Cares::Rows && touched(table),
+        Effect::RelationGone(table) => touched(table),
+        _ => false,
+    });
+    let written = match &step.action {
+        Action::Backfill(Backfill { table, write, .. }) => {
+            matches!(write.kept(), Write::Update { .. } | Write::Delete { .. }) && touched(table)
+        }
+        // It was itself postponed.
+        Action::Transaction { .. } if step.phase == Phase::Validate => {
+            step.locks.iter().any(|lock| touched(&lock.relation))
+        }
+        _ => false,
+    };
+    made || gone || written
 }
 
 fn met(need: &Need, catalog: &Catalog) -> bool {

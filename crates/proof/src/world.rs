@@ -51,6 +51,25 @@ impl World {
         Ok(database)
     }
 
+    /// The same, belonging in everything to a role without any further right, by which [`Database::url_of`] connects. `None`
+    /// where the schema cannot be made without a superuser.
+    ///
+    /// # Errors
+    /// When the server fails.
+    pub async fn database_of_owner(&self, schema: &str) -> Result<Option<Database<'_>>> {
+        let database = self.named();
+        let role = "DO $$ BEGIN CREATE ROLE plain LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$";
+        self.server.psql("postgres", role).await?;
+        self.server.create_database(&database.name).await?;
+        self.server.psql("postgres", &format!("ALTER DATABASE {} OWNER TO plain", database.name)).await?;
+        if database.psql(&format!("SET ROLE plain; {schema}")).await.is_err() {
+            database.remove().await?;
+            return Ok(None);
+        }
+        database.psql("ANALYZE").await?;
+        Ok(Some(database))
+    }
+
     fn named(&self) -> Database<'_> {
         Database { world: self, name: format!("d{}", self.next.fetch_add(1, Ordering::SeqCst)) }
     }
@@ -72,6 +91,11 @@ impl<'w> Database<'w> {
     /// Connection string.
     pub fn url(&self) -> String {
         self.world.server.url(&self.name)
+    }
+
+    /// The same as this role.
+    pub fn url_of(&self, role: &str) -> String {
+        self.world.server.url_as(role, &self.name)
     }
 
     /// Its name.

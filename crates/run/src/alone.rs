@@ -1,5 +1,7 @@
 //! Statements that run outside a transaction (CONCURRENTLY): probed, healed and watched instead of rolled back.
 //!
+//! A DETACH PARTITION CONCURRENTLY that was interrupted between its two transactions is ended by FINALIZE.
+//!
 //! A failed or killed CREATE INDEX CONCURRENTLY leaves an INVALID index, and a unique one may enforce already; it is
 //! dropped on every way out that allows it, and at resume otherwise. Only an index that is INVALID, that nobody is
 //! building, and that the probe names is ever dropped. Source: doc/src/sgml/ref/create_index.sgml, "Building Indexes
@@ -38,8 +40,13 @@ pub(crate) async fn run(
             return Ok(true);
         }
         // A leftover is ours only if we began before.
-        if begun && let Some(heal) = heal {
+        if begun && heals(&job.step.probe, heal) {
             clean(run, job, heal, since).await?;
+            // What was half done may be whole by now.
+            if is_done(run, job).await? {
+                run.finish(job, None).await?;
+                return Ok(true);
+            }
         }
         run.begin_try(job).await?;
         let tried = Instant::now();
@@ -47,7 +54,7 @@ pub(crate) async fn run(
         failpoint::reach("alone_begun");
         let Err(error) = execute(run, job, sql).await else {
             failpoint::reach("alone_done");
-            if job.step.probe != Probe::Ledger && !is_done(run, job).await? {
+            if !traceless(&job.step.probe) && !is_done(run, job).await? {
                 return Err(job.failed(&Error::Sql {
                     doing: job.step.title.clone(),
                     sqlstate: "-----".to_owned(),
@@ -86,11 +93,20 @@ pub(crate) async fn run(
 }
 
 async fn is_done(run: &Run, job: &Job<'_>) -> Result<bool, Error> {
-    // A step that leaves no trace in the catalog is repeated.
-    if job.step.probe == Probe::Ledger {
+    if traceless(&job.step.probe) {
         return Ok(false);
     }
     probe::holds(&run.work.client, &job.step.probe).await
+}
+
+/// A step that leaves no trace in the catalog is repeated.
+fn traceless(probe: &Probe) -> bool {
+    matches!(probe, Probe::Ledger | Probe::Rebuilt { .. })
+}
+
+/// Whether a failed try may leave something behind that is removed.
+pub(crate) fn heals(probe: &Probe, heal: Option<&str>) -> bool {
+    heal.is_some() || matches!(probe, Probe::Rebuilt { .. })
 }
 
 /// The statement itself, under its own long budget: it waits for locks and for old snapshots without hurting anyone.
@@ -131,10 +147,10 @@ async fn set_lock_timeout(run: &Run, time: Duration) -> Result<(), Error> {
 }
 
 /// Removes what a failed try left behind, waiting as long as it takes.
-pub(crate) async fn clean(run: &Run, job: &Job<'_>, heal: &str, since: Instant) -> Result<(), Error> {
+pub(crate) async fn clean(run: &Run, job: &Job<'_>, heal: Option<&str>, since: Instant) -> Result<(), Error> {
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
     loop {
-        match leftover(run, &job.step.probe).await? {
+        match leftover(run, &job.step.probe, heal).await? {
             Leftover::None => return Ok(()),
             Leftover::Building(pid) => {
                 let reason = format!("pid {pid} is building the same index; it is left alone until it ends");
@@ -145,11 +161,13 @@ pub(crate) async fn clean(run: &Run, job: &Job<'_>, heal: &str, since: Instant) 
                 });
                 check_patience(run, job, since, &reason)?;
             }
-            Leftover::Invalid => {
+            Leftover::HealedBy(sql) => {
                 set_lock_timeout(run, Duration::from_secs(60)).await?;
-                let healed = cancellable(run, run.work.client.batch_execute(heal), async {}).await;
+                let healed = cancellable(run, run.work.client.batch_execute(&sql), async {}).await;
                 set_lock_timeout(run, run.settings.max_stall).await?;
                 match healed.doing("remove the leftover of a failed try") {
+                    // There may be more of them.
+                    Ok(()) if matches!(job.step.probe, Probe::Rebuilt { .. }) => continue,
                     Ok(()) => return Ok(()),
                     Err(error) if error.failure().is_transient() => {
                         run.check_stop()?;
@@ -166,38 +184,56 @@ pub(crate) async fn clean(run: &Run, job: &Job<'_>, heal: &str, since: Instant) 
 
 /// Removes the leftover at once if that takes seconds; otherwise it stays for the resume.
 async fn heal_quickly(run: &Run, job: &Job<'_>, heal: Option<&str>) -> Result<(), Error> {
-    let Some(heal) = heal else { return Ok(()) };
-    if !matches!(leftover(run, &job.step.probe).await?, Leftover::Invalid) {
+    if !heals(&job.step.probe, heal) {
         return Ok(());
     }
-    set_lock_timeout(run, Duration::from_secs(5)).await?;
-    let healed = run.work.client.batch_execute(heal).await.doing("remove the leftover of a failed try");
-    set_lock_timeout(run, run.settings.max_stall).await?;
-    match healed {
-        Err(error) if error.failure().is_transient() => {
-            run.tell(&Event::Note(
-                "the INVALID index of the failed try could not be dropped yet; the next run does it"
-                    .to_owned(),
-            ));
-            Ok(())
+    while let Leftover::HealedBy(sql) = leftover(run, &job.step.probe, heal).await? {
+        set_lock_timeout(run, Duration::from_secs(5)).await?;
+        let healed = run.work.client.batch_execute(&sql).await.doing("remove the leftover of a failed try");
+        set_lock_timeout(run, run.settings.max_stall).await?;
+        match healed {
+            Err(error) if error.failure().is_transient() => {
+                run.tell(&Event::Note(
+                    "what the failed try left behind could not be removed yet; the next run does it"
+                        .to_owned(),
+                ));
+                return Ok(());
+            }
+            Ok(()) if matches!(job.step.probe, Probe::Rebuilt { .. }) => {}
+            result => return result,
         }
-        result => result,
     }
+    Ok(())
 }
 
 enum Leftover {
     None,
-    /// An INVALID index, or something that the catalog does not show.
-    Invalid,
+    /// An INVALID index, a partition that is half detached, or something that the catalog does not show: this statement removes
+    /// or ends it.
+    HealedBy(String),
     /// Another backend is at it.
     Building(i32),
 }
 
-async fn leftover(run: &Run, probe: &Probe) -> Result<Leftover, Error> {
+async fn leftover(run: &Run, probe: &Probe, heal: Option<&str>) -> Result<Leftover, Error> {
+    if let Probe::Rebuilt { table, index, known } = probe {
+        return twin(run, table, index.as_ref(), known).await;
+    }
+    let healed = || heal.map_or(Leftover::None, |heal| Leftover::HealedBy(heal.to_owned()));
+    if let Probe::Partition { table, partition, .. } = probe {
+        let names = [table, partition].map(ToString::to_string);
+        let rows = run
+            .work
+            .client
+            .query_typed(HALF_DETACHED, &[(&names[0], Type::TEXT), (&names[1], Type::TEXT)])
+            .await
+            .doing("look for a partition that is half detached")?;
+        return Ok(if rows.is_empty() { Leftover::None } else { healed() });
+    }
     let mut names = Vec::new();
     index_names(probe, &mut names);
     if names.is_empty() {
-        return Ok(Leftover::Invalid);
+        return Ok(healed());
     }
     let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
     let rows = run
@@ -208,7 +244,34 @@ async fn leftover(run: &Run, probe: &Probe) -> Result<Leftover, Error> {
         .doing("look for the leftover of a failed try")?;
     Ok(match rows.first() {
         None => Leftover::None,
-        Some(row) => row.get::<_, Option<i32>>(0).map_or(Leftover::Invalid, Leftover::Building),
+        Some(row) => row.get::<_, Option<i32>>(0).map_or_else(healed, Leftover::Building),
+    })
+}
+
+/// A twin of an index that a REINDEX CONCURRENTLY of ours left.
+async fn twin(run: &Run, table: &Name, index: Option<&Name>, known: &[Name]) -> Result<Leftover, Error> {
+    let (table, index) = (table.to_string(), index.map(ToString::to_string));
+    let known: Vec<String> = known.iter().map(ToString::to_string).collect();
+    let rows = run
+        .work
+        .client
+        .query_typed(
+            TWIN,
+            &[
+                (&table, Type::TEXT),
+                (&index, Type::TEXT),
+                (&known, Type::TEXT_ARRAY),
+                (&run.work.pid, Type::INT4),
+            ],
+        )
+        .await
+        .doing("look for what a failed REINDEX left")?;
+    Ok(match rows.first() {
+        None => Leftover::None,
+        Some(row) => match row.get::<_, Option<i32>>(1) {
+            Some(pid) => Leftover::Building(pid),
+            None => Leftover::HealedBy(row.get(0)),
+        },
     })
 }
 
@@ -220,10 +283,42 @@ fn index_names<'p>(probe: &'p Probe, names: &mut Vec<&'p Name>) {
     }
 }
 
+const HALF_DETACHED: &str = "
+SELECT FROM pg_catalog.pg_inherits
+WHERE inhparent = to_regclass($1) AND inhrelid = to_regclass($2) AND inhdetachpending";
+
 const LEFTOVER: &str = "
 SELECT p.pid FROM pg_catalog.pg_index AS i
 LEFT JOIN pg_catalog.pg_stat_progress_create_index AS p ON p.index_relid = i.indexrelid AND p.pid <> $2
 WHERE NOT i.indisvalid AND i.indexrelid IN (SELECT to_regclass(name) FROM unnest($1) AS name)
+ORDER BY p.pid NULLS LAST LIMIT 1";
+
+/// INVALID, named as PostgreSQL names twins, and but for the name defined as an index beside it whose name that is. Those of the
+/// TOAST table count where the whole table is rebuilt. Source: `ReindexRelationConcurrently` in
+/// src/backend/commands/indexcmds.c; `makeObjectName` cuts the name of the index, so that it is compared as a prefix.
+const TWIN: &str = "
+WITH index AS (
+    SELECT i.indexrelid AS oid, i.indrelid, i.indisvalid, i.indisunique, c.relname, n.nspname,
+           substr(pg_get_indexdef(i.indexrelid),
+                  length('CREATE ' || CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END || 'INDEX ' || quote_ident(c.relname)) + 1)
+               AS body
+    FROM pg_catalog.pg_index AS i
+    JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE i.indrelid IN (
+        SELECT to_regclass($1)
+        UNION ALL SELECT t.reltoastrelid FROM pg_catalog.pg_class AS t WHERE t.oid = to_regclass($1) AND $2 IS NULL)
+)
+SELECT format('DROP INDEX CONCURRENTLY IF EXISTS %I.%I', twin.nspname, twin.relname), p.pid
+FROM index AS twin
+LEFT JOIN pg_catalog.pg_stat_progress_create_index AS p ON p.relid = twin.indrelid AND p.pid <> $4
+WHERE NOT twin.indisvalid AND twin.relname ~ '_cc(new|old)[0-9]*$'
+  AND NOT EXISTS (SELECT FROM unnest($3) AS known WHERE to_regclass(known) = twin.oid)
+  AND EXISTS (
+      SELECT FROM index AS base
+      WHERE base.indrelid = twin.indrelid AND base.oid <> twin.oid AND base.body = twin.body
+        AND base.indisunique = twin.indisunique AND ($2 IS NULL OR base.oid = to_regclass($2))
+        AND starts_with(base.relname, regexp_replace(twin.relname, '_cc(new|old)[0-9]*$', '')))
 ORDER BY p.pid NULLS LAST LIMIT 1";
 
 /// Tells how far an index build is, and for whom it waits.

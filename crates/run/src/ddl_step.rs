@@ -104,8 +104,9 @@ fn check_patience(run: &Run, job: &Job<'_>, since: Instant, reason: &str) -> Res
     }
     Err(Error::GaveWay {
         message: format!(
-            "step {} \"{}\" was tried for {}; last: {reason}. Nothing of this step was applied. Run the same command \
-             again later; a larger max_stall lets it through sooner, at the clients' cost",
+            "step {} \"{}\" was tried for {}; last: {reason}. Nothing of this step was applied. Let that end, or \
+             end it, and run the same command again; where tries were withdrawn, a larger max_stall lets it through \
+             sooner, at the clients' cost",
             job.number,
             job.step.title,
             seconds(since.elapsed())

@@ -2,6 +2,7 @@
 //!
 //! Commands that change something take the lease first, so that two runners never work at once; those that look do not.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,10 +20,11 @@ use crate::event::{Event, Observer};
 use crate::executor::Run;
 use crate::lease::{self, Lease};
 use crate::ledger::{self, Direction, MigrationRow, StepRow};
+use crate::outlook::Outlook;
 use crate::report::RunReport;
 use crate::settings::Settings;
 use crate::state::{HistoryEntry, MigrationFile, MigrationState, MigrationStatus, StepState};
-use crate::{archive, files, forward, introspect, report, rights, simple, status, undo};
+use crate::{archive, files, forward, introspect, outlook, report, rights, simple, status, undo};
 
 /// Asks a run to stop at the next safe point. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -155,6 +157,41 @@ impl Engine {
         Ok(all)
     }
 
+    /// How long each of these plans may take, what room it needs and whether the server has it; for one that is under way, of what is
+    /// left. Read-only, works without a ledger.
+    ///
+    /// # Errors
+    /// [`Error::Sql`], [`Error::Connection`]; [`Error::NoRoom`] when what is configured to tell the free space does not answer.
+    pub async fn outlook(&self, plans: &[&Plan]) -> Result<Vec<Outlook>, Error> {
+        let work = self.open().await?;
+        let control = self.target.connect_control("control", &self.settings).await?;
+        let rows = known(&work).await?;
+        let mut all = Vec::new();
+        for plan in plans {
+            let row =
+                rows.iter().find(|row| row.name == plan.migration && row.state != MigrationState::Undone);
+            let done = match row {
+                Some(row) => ledger::steps(&work.client, row.id).await?,
+                None => Vec::new(),
+            };
+            let left = forward::left(plan, &done, row.map_or(0, |row| row.id), |_| true);
+            let mut outlook = outlook::look(&work, &control, &self.settings, plan, left).await?;
+            // Of what has begun it is shown what was expected then.
+            let kept = match row {
+                Some(row) => ledger::estimates(&work.client, row.id).await?,
+                None => Vec::new(),
+            };
+            for row in kept {
+                if let Some(step) = usize::try_from(row.ordinal).ok().and_then(|at| outlook.steps.get_mut(at))
+                {
+                    (step.expected, step.room) = (row.expected, row.room);
+                }
+            }
+            all.push(outlook);
+        }
+        Ok(all)
+    }
+
     /// Expand, backfill and validate: all unapplied files in order up to the first refusal, or only `only`.
     ///
     /// # Errors
@@ -198,7 +235,14 @@ impl Engine {
     /// # Errors
     /// As [`Engine::expand`].
     pub async fn apply_simple(&self, files: &[MigrationFile]) -> Result<Outcome, Error> {
-        let mut run = self.runner().await?;
+        let mut run = match self.runner().await {
+            // Not even the ledger may be made: what else is missing is said along.
+            Err(error @ Error::Privilege { .. }) => {
+                simple::require_rights(self, &self.open().await?, &[], files).await?;
+                return Err(error);
+            }
+            result => result?,
+        };
         let result = Box::pin(simple::apply(self, &mut run, files)).await;
         run.close().await;
         result
@@ -272,6 +316,43 @@ impl Engine {
     pub async fn purge(&self, objects: Vec<ArchivedObject>) -> Result<Vec<ArchivedObject>, Error> {
         let run = self.runner().await?;
         let result = archive::purge(&run, objects).await;
+        run.close().await;
+        result
+    }
+
+    /// Saves what a migration left in the archive into a new file. Takes no lease: it only reads, in one snapshot.
+    ///
+    /// # Errors
+    /// [`Error::File`]; then nothing is left under the file's name. As [`Engine::archive`].
+    pub async fn save_archive(&self, migration: &str, path: &Path) -> Result<archive::Contents, Error> {
+        let objects: Vec<ArchivedObject> =
+            self.archive().await?.into_iter().filter(|object| object.migration == migration).collect();
+        let session = self.open().await?;
+        let row =
+            if objects.is_empty() { None } else { ledger::migration(&session.client, migration).await? };
+        let Some(row) = row else {
+            return Err(Error::File {
+                message: format!(
+                    "migration {migration} has left nothing in the archive; `concertina archive list` shows what lies there"
+                ),
+            });
+        };
+        let around = archive::Around { observer: &*self.observer, stop: &self.stop, who: &session.who };
+        Box::pin(archive::save(&session.client, &row, objects, path, &around)).await
+    }
+
+    /// Brings back into the archive what a file holds of it and was purged; then undo works as before. `only` names the migration
+    /// that the file must be of.
+    ///
+    /// # Errors
+    /// [`Error::File`] before anything is touched, and as [`Engine::expand`].
+    pub async fn load_archive(&self, path: &Path, only: Option<&str>) -> Result<archive::Loaded, Error> {
+        // Before the lease is taken, and beside the tasks that keep it: a large file takes its time.
+        let file = path.to_owned();
+        let verified = tokio::task::spawn_blocking(move || archive::verify(&file)).await;
+        let contents = verified.map_err(|error| Error::File { message: error.to_string() })??;
+        let run = self.runner().await?;
+        let result = Box::pin(archive::load(&run, path, contents, only)).await;
         run.close().await;
         result
     }

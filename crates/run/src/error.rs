@@ -44,7 +44,7 @@ pub enum Error {
         missing: Vec<Missing>,
     },
     /// The migration cannot be planned.
-    #[error("{} cannot be planned: {} statement(s) refused", .migration, .diagnostics.len())]
+    #[error("{} cannot be planned: {} statement{} refused", .migration, .diagnostics.len(), if .diagnostics.len() == 1 { "" } else { "s" })]
     Refused {
         /// Migration.
         migration: String,
@@ -88,6 +88,24 @@ pub enum Error {
     GaveWay {
         /// What was waited for, for how long, and what to do.
         message: String,
+    },
+    /// The server's disk has too little room for a step, or has come to that while it ran.
+    #[error("{migration}, step {step} \"{title}\": {message}")]
+    NoRoom {
+        /// Migration.
+        migration: String,
+        /// Index in the plan, from 1.
+        step: usize,
+        /// Title.
+        title: String,
+        /// Bytes that must be free.
+        need: u64,
+        /// Bytes that are.
+        have: u64,
+        /// What is needed for what, what there is, and how that is known.
+        message: String,
+        /// What state things are in and what to do.
+        hint: String,
     },
     /// Another runner holds the lease.
     #[error("another runner is at work: {holder}")]

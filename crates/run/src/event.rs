@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use concertina_plan::estimate::Expected;
 use concertina_plan::plan::{LockClaim, Phase};
 
 /// Receives events. Called from the runner's own task: it must not block.
@@ -40,6 +41,8 @@ pub enum Event {
         title: String,
         /// It was begun by an earlier run.
         resumed: bool,
+        /// How long it may take as a whole; `None` for the steps of an undo.
+        expected: Option<Expected>,
     },
     /// The step waits. Sent at the start of a wait and about once a second while it lasts.
     Waiting {

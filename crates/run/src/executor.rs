@@ -13,6 +13,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use concertina_plan::estimate::{StepEstimate, span};
 use concertina_plan::plan::{Action, Plan, Step};
 use rand::Rng;
 use tokio::time::sleep;
@@ -25,10 +26,11 @@ use crate::journal::Journal;
 use crate::lease::{self, Lease};
 use crate::ledger::{self, Direction, StepKey, StepRow};
 use crate::obstacle::seconds;
+use crate::room::{Level, Watch};
 use crate::settings::Settings;
 use crate::state::StepState;
 use crate::watch::Stalls;
-use crate::{alone, backfill, ddl_step, failpoint, long_step};
+use crate::{alone, backfill, ddl_step, failpoint, long_step, outlook};
 
 /// How long a lost server is waited for.
 const RECONNECT_PATIENCE: Duration = Duration::from_secs(60);
@@ -48,6 +50,8 @@ pub(crate) struct Run {
     pub(crate) stalled: Duration,
     /// What the step under way spends its time on.
     pub(crate) journal: Journal,
+    /// Looks at the server's disk while steps run.
+    pub(crate) room: Watch,
     search_path: Option<String>,
 }
 
@@ -59,6 +63,8 @@ pub(crate) struct Job<'p> {
     /// Number for people, from 1: of the step itself, or of the one that is undone.
     pub(crate) number: usize,
     pub(crate) step: &'p Step,
+    /// What is expected of it; `None` for undo.
+    pub(crate) estimate: Option<StepEstimate>,
 }
 
 impl Job<'_> {
@@ -105,6 +111,7 @@ impl Run {
             lease,
             stalled: Duration::ZERO,
             journal: Journal::default(),
+            room: Watch::default(),
             search_path: None,
         }
     }
@@ -122,10 +129,36 @@ impl Run {
     /// [`Error::Interrupted`] once a stop was asked for, [`Error::Fenced`] once another runner took over. Called wherever
     /// stopping is safe.
     pub(crate) fn check_stop(&self) -> Result<(), Error> {
-        if self.stop.requested() {
+        // What it was stopped for is said where the step ends.
+        if self.stop.requested() || self.room.is_stopped() {
             return Err(Error::Interrupted);
         }
         if self.lease.is_lost() { Err(Error::Fenced) } else { Ok(()) }
+    }
+
+    /// A statement that was ended because room ran out says so instead of what the server made of it.
+    fn for_room(&self, job: &Job<'_>, error: Error) -> Error {
+        match self.room.take_stopped() {
+            Some(Level::Below { have, reason })
+                if !self.stop.requested() && !matches!(error, Error::Fenced) =>
+            {
+                self.no_room(job, have, reason)
+            }
+            _ => error,
+        }
+    }
+
+    /// The step stops because the server's disk fills up.
+    pub(crate) fn no_room(&self, job: &Job<'_>, have: u64, message: String) -> Error {
+        Error::NoRoom {
+            migration: job.migration.to_owned(),
+            step: job.number,
+            title: job.step.title.clone(),
+            need: self.settings.disk.reserve,
+            have,
+            message,
+            hint: outlook::hint(),
+        }
     }
 
     /// Sleeps, but no longer than until a stop is asked for.
@@ -307,6 +340,9 @@ pub(crate) async fn run(run: &mut Run, jobs: &[Job<'_>], rows: &[StepRow]) -> Re
             continue;
         }
         run.check_stop()?;
+        if let Some(estimate) = &job.estimate {
+            outlook::require_again(run, job.migration, job.number - 1, &job.step.title, estimate).await?;
+        }
         executed += usize::from(one(run, job, known.cloned()).await?);
     }
     Ok(executed)
@@ -319,23 +355,28 @@ pub(crate) fn find(rows: &[StepRow], key: StepKey) -> Option<&StepRow> {
 /// Runs one step to its end. Returns whether anything was executed.
 async fn one(run: &mut Run, job: &Job<'_>, mut known: Option<StepRow>) -> Result<bool, Error> {
     let started = Instant::now();
+    let resumed = known.is_some();
     run.journal.begin(job.key);
     run.tell(&Event::StepStarted {
         step: job.number,
         phase: job.step.phase,
         title: job.step.title.clone(),
-        resumed: known.is_some(),
+        resumed,
+        expected: job.estimate.map(|estimate| estimate.expected),
     });
+    let mut lost = false;
     let already = loop {
         let result = dispatch(run, job, known.as_ref()).await;
         let Err(error) = result else { break result? };
         run.rollback().await;
+        let error = run.for_room(job, error);
         if error.failure() != Failure::ConnectionLost || !run.work.is_closed() && !run.control.is_closed() {
             run.journal.end(&run.work.client).await;
             return Err(note_failure(run, job, error).await);
         }
         run.reconnect(job.number, &error).await?;
         run.journal.waited();
+        lost = true;
         // The connection may have gone before, in, or after a COMMIT.
         known = ledger::steps(&run.work.client, job.key.migration).await?.into_iter().find(|row| {
             (row.direction, row.ordinal, row.sub) == (job.key.direction, job.key.ordinal, job.key.sub)
@@ -347,14 +388,30 @@ async fn one(run: &mut Run, job: &Job<'_>, mut known: Option<StepRow>) -> Result
     failpoint::reach("after_commit");
     let took = started.elapsed();
     run.journal.end(&run.work.client).await;
+    // One that was interrupted does not tell how fast it is.
+    settle(run, job, !resumed && !already && !lost).await;
     run.tell(&Event::StepDone { step: job.number, took, already });
     let kind = match job.key.direction {
         Direction::Forward => "step_done",
         Direction::Undo => "step_undone",
     };
-    let how = if already { "was done already".to_owned() } else { format!("took {}", seconds(took)) };
+    let expected = match &job.estimate {
+        Some(estimate) => format!("; expected were {}", span(&estimate.expected)),
+        None => String::new(),
+    };
+    let how =
+        if already { "was done already".to_owned() } else { format!("took {}{expected}", seconds(took)) };
     run.log(job.migration, kind, &format!("step {} \"{}\" {how}", job.number, job.step.title)).await?;
     Ok(!already)
+}
+
+/// Notes what the step took beside what was expected of it. As with the journal, nothing depends on it.
+async fn settle(run: &Run, job: &Job<'_>, tells: bool) {
+    let Some(estimate) = &job.estimate else { return };
+    let lesson = tells.then(|| (estimate.load, run.settings.throttle.pace()));
+    if let Err(unwritten) = ledger::settle(&run.work.client, job.key, lesson).await {
+        tracing::warn!(%unwritten, "what a step took could not be written beside its estimate");
+    }
 }
 
 /// Returns whether the step was done already.

@@ -3,13 +3,14 @@
 use std::time::Instant;
 
 use concertina_plan::diagnostic::{Code, Diagnostic};
-use concertina_plan::plan::{Overlap, Phase, Plan};
+use concertina_plan::plan::{Overlap, Phase, Plan, Step};
 
 use crate::engine::{Confirm, Engine, Outcome, in_flight};
 use crate::error::Error;
 use crate::event::Event;
 use crate::executor::{self, Job, Run};
 use crate::ledger::{self, MigrationRow, NewMigration, StepKey, StepRow};
+use crate::outlook::{self, Outlook};
 use crate::state::{MigrationFile, MigrationState, StepState};
 use crate::{dependents, failpoint, files, rights};
 
@@ -110,10 +111,12 @@ async fn expand_one(
             });
         }
     }
-    let (id, plan) = match row {
+    let (id, plan, outlook) = match row {
         Some(MigrationRow { id, plan: Some(plan), state: MigrationState::Expanding, .. }) => {
             rights::require(&run.work, &run.settings, plan, Phase::Expand).await?;
-            (*id, plan.clone())
+            let steps = ledger::steps(&run.work.client, *id).await?;
+            let left = left(plan, &steps, *id, before_switch);
+            (*id, plan.clone(), outlook::require(run, plan, left).await?)
         }
         Some(MigrationRow { simple: true, state: MigrationState::Expanding, .. }) => {
             return Err(Error::File {
@@ -125,6 +128,7 @@ async fn expand_one(
             let plan = engine.compile(&run.work, &rows, file).await?;
             refuse_overlap(&plan, &rows, file)?;
             rights::require(&run.work, &run.settings, &plan, Phase::Expand).await?;
+            let outlook = outlook::require(run, &plan, left(&plan, &[], 0, before_switch)).await?;
             let who = run.work.who.clone();
             let id = run
                 .in_ledger(async {
@@ -136,7 +140,7 @@ async fn expand_one(
                 })
                 .await?;
             failpoint::reach("plan_stored");
-            (id, plan)
+            (id, plan, outlook)
         }
     };
     let ends = if plan.steps.iter().any(|step| step.phase >= Phase::Switch) {
@@ -144,7 +148,7 @@ async fn expand_one(
     } else {
         MigrationState::Done
     };
-    let went = Leg { id, plan: &plan, command: "expand", phases: |phase| phase < Phase::Switch, ends };
+    let went = Leg { id, plan: &plan, command: "expand", phases: before_switch, ends, outlook };
     went.run(run, outcome).await?;
     if ends == MigrationState::Expanded {
         outcome.waiting.push((name.to_owned(), WAITS_FOR_CONTRACT.to_owned()));
@@ -188,13 +192,14 @@ async fn contract_one(
         }
     }
     rights::require(&run.work, &run.settings, plan, Phase::Switch).await?;
-    let rows = ledger::steps(&run.work.client, row.id).await?;
+    let steps = ledger::steps(&run.work.client, row.id).await?;
     let open = plan
         .steps
         .iter()
         .enumerate()
-        .filter(|(ordinal, step)| step.phase >= Phase::Switch && !is_done(&rows, row.id, *ordinal));
+        .filter(|(ordinal, step)| step.phase >= Phase::Switch && !is_done(&steps, row.id, *ordinal));
     dependents::refuse(&run.work.client, &name, "contract", open.map(|(_, step)| step)).await?;
+    let outlook = outlook::require(run, plan, left(plan, &steps, row.id, from_switch)).await?;
     if row.state == MigrationState::Expanded {
         let who = run.work.who.clone();
         let state = MigrationState::Contracting;
@@ -202,13 +207,27 @@ async fn contract_one(
         failpoint::reach("state_changed");
     }
     let ends = MigrationState::Done;
-    let went = Leg { id: row.id, plan, command: "contract", phases: |phase| phase >= Phase::Switch, ends };
+    let went = Leg { id: row.id, plan, command: "contract", phases: from_switch, ends, outlook };
     went.run(run, outcome).await
 }
 
 fn is_done(rows: &[StepRow], migration: i64, ordinal: usize) -> bool {
     let key = StepKey::forward(migration, number(ordinal));
     executor::find(rows, key).is_some_and(|row| row.state == StepState::Done)
+}
+
+fn before_switch(phase: Phase) -> bool {
+    phase < Phase::Switch
+}
+
+fn from_switch(phase: Phase) -> bool {
+    phase >= Phase::Switch
+}
+
+/// Steps of these phases that are not done.
+pub(crate) fn left(plan: &Plan, rows: &[StepRow], migration: i64, phases: fn(Phase) -> bool) -> Vec<usize> {
+    let open = |(ordinal, step): &(usize, &Step)| phases(step.phase) && !is_done(rows, migration, *ordinal);
+    plan.steps.iter().enumerate().filter(open).map(|(ordinal, _)| ordinal).collect()
 }
 
 pub(crate) fn number(ordinal: usize) -> i32 {
@@ -222,6 +241,7 @@ struct Leg<'p> {
     command: &'static str,
     phases: fn(Phase) -> bool,
     ends: MigrationState,
+    outlook: Outlook,
 }
 
 impl Leg<'_> {
@@ -239,8 +259,12 @@ impl Leg<'_> {
                 key: StepKey::forward(self.id, number(ordinal)),
                 number: ordinal + 1,
                 step,
+                estimate: self.outlook.steps.get(ordinal).copied(),
             })
             .collect();
+        let estimates: Vec<_> =
+            jobs.iter().filter_map(|job| Some((job.key.ordinal, job.estimate?))).collect();
+        run.in_ledger(ledger::add_estimates(&run.work.client, self.id, &estimates)).await?;
         let migration = self.plan.migration.clone();
         run.begin_migration(self.plan, self.command, jobs.len()).await?;
         match executor::run(run, &jobs, &rows).await {

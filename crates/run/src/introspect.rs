@@ -15,6 +15,8 @@ use tokio_postgres::types::Json;
 use crate::error::{Doing, Error, Failure};
 use rows::Snapshot;
 
+pub(crate) use rows::estimated_rows;
+
 /// Tries before a schema that is changed without pause is reported.
 const TRIES: u32 = 20;
 
@@ -22,7 +24,8 @@ const TRIES: u32 = 20;
 /// `pg_get_indexdef` and `pg_get_expr` wait for an ACCESS EXCLUSIVE lock on the table. Nobody waits for us meanwhile.
 const LOCK_TIMEOUT: &str = "10s";
 
-/// What exists now: schemas `pg_*`, `information_schema`, `concertina` and `concertina_archive` left out. The client must not be inside
+/// What exists now: schemas `pg_*`, `information_schema`, `concertina` and `concertina_archive` left out, but for the tables that
+/// undo made in the last. The client must not be inside
 /// a transaction.
 ///
 /// # Errors
@@ -89,7 +92,7 @@ async fn read(client: &Client) -> Result<Catalog, Error> {
         all(client, include_str!("sql/introspect/triggers.sql")),
         all(client, include_str!("sql/introspect/dependents.sql")),
     )?;
-    let (sequences, types, functions, builtins, uses, views) = tokio::try_join!(
+    let (sequences, types, functions, builtins, uses, views, policies, rules) = tokio::try_join!(
         biased;
         all(client, include_str!("sql/introspect/sequences.sql")),
         all(client, include_str!("sql/introspect/types.sql")),
@@ -97,7 +100,10 @@ async fn read(client: &Client) -> Result<Catalog, Error> {
         one(client, include_str!("sql/introspect/builtins.sql")),
         all(client, include_str!("sql/introspect/uses.sql")),
         all(client, include_str!("sql/introspect/views.sql")),
+        all(client, include_str!("sql/introspect/policies.sql")),
+        all(client, include_str!("sql/introspect/rules.sql")),
     )?;
+    let archived = all(client, include_str!("sql/introspect/archived.sql")).await?;
     let snapshot = Snapshot {
         server,
         may_skip_triggers,
@@ -113,6 +119,9 @@ async fn read(client: &Client) -> Result<Catalog, Error> {
         builtins,
         uses,
         views,
+        archived,
+        policies,
+        rules,
     };
     Ok(snapshot.catalog())
 }

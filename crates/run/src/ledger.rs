@@ -6,9 +6,11 @@
 //! ```text
 //! schema  create, check, notice a restored copy     read   migrations, steps, history
 //! adopt   baseline and accepted files               write  everything else
+//! estimate  what was expected of steps, and what came of it
 //! ```
 
 mod adopt;
+mod estimate;
 mod read;
 mod schema;
 mod write;
@@ -19,7 +21,10 @@ use serde_json::Value;
 use crate::state::{MigrationState, StepState};
 
 pub(crate) use adopt::{insert_baseline, log_all, set_checksum, was_logged};
+pub use estimate::{EstimateRow, estimates, samples};
+pub(crate) use estimate::{add_estimates, settle};
 pub use read::{events, history, migration, migrations, orphan_candidates, spans, steps};
+pub(crate) use schema::system_identifier;
 pub use schema::{check, ensure, exists};
 pub use write::{
     NewMigration, add_victim_ms, begin_step, event, fail_step, finish_step, insert_migration, mark_undone,

@@ -32,6 +32,9 @@ mod dependents;
 mod executor;
 mod long_step;
 
+pub mod outlook;
+pub mod room;
+
 mod journal;
 mod observe;
 mod obstacle;

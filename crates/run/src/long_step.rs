@@ -133,8 +133,8 @@ async fn waits_for_lock(run: &Run) -> Result<bool, Error> {
     Ok(row.get(0))
 }
 
-/// Drives a statement of the work session to its end, with `aside` running along it, and cancels it when a stop is asked for
-/// or another runner has taken over.
+/// Drives a statement of the work session to its end, with `aside` running along it, and cancels it when a stop is asked for,
+/// another runner has taken over, or the server's disk fills up.
 pub(crate) async fn cancellable<T>(
     run: &Run,
     statement: impl Future<Output = T>,
@@ -143,13 +143,14 @@ pub(crate) async fn cancellable<T>(
     let looking = async {
         loop {
             sleep(Duration::from_millis(100)).await;
-            if run.stop.requested() || run.lease.is_lost() {
+            if run.stop.requested() || run.lease.is_lost() || run.room.is_stopped() {
                 withdraw(&run.control, &run.work).await;
             }
         }
     };
     let along = async {
-        aside.await;
+        let disk = run.room.ran_out(&run.control, &run.settings.disk);
+        tokio::join!(aside, disk);
         std::future::pending::<()>().await;
     };
     tokio::pin!(statement, looking, along);
@@ -184,7 +185,10 @@ pub(crate) async fn proof(run: &mut Run, job: &Job<'_>, query: &str, violation: 
                 return Err(Error::Violated {
                     violation: violation.to_owned(),
                     rows,
-                    hint: correct_and_repeat(),
+                    hint: correct_and_repeat(
+                        job,
+                        "Nothing rejects such rows yet, and nothing was changed by this step",
+                    ),
                 });
             }
             Err(error) => {
@@ -240,12 +244,15 @@ pub(crate) fn violated(job: &Job<'_>, error: &Error) -> Error {
     Error::Violated {
         violation: format!("step {} \"{}\": existing rows stand against it", job.number, job.step.title),
         rows: said.lines().map(|line| line.trim().to_owned()).collect(),
-        hint: correct_and_repeat(),
+        hint: correct_and_repeat(job, "This step was not applied; those before it stay"),
     }
 }
 
-fn correct_and_repeat() -> String {
-    "correct these rows and run the same command again, or take the migration back with `undo`".to_owned()
+fn correct_and_repeat(job: &Job<'_>, state: &str) -> String {
+    format!(
+        "{state}. Correct these rows and run the same command again, or take the migration back with `concertina undo {}`",
+        job.migration
+    )
 }
 
 /// [`Error::GaveWay`] once the step was tried for longer than `lock_patience`.

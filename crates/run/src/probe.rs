@@ -1,12 +1,13 @@
 //! Looks on the server whether a step is done.
 
 use concertina_plan::plan::Probe;
+use concertina_plan::sql::ident::Name;
 use tokio_postgres::GenericClient;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::error::{Doing, Error};
 
-/// Whether the probe holds now. [`Probe::Ledger`] never does: there the ledger's row alone tells, and whoever asks has looked.
+/// Whether the probe holds now. [`Probe::Ledger`] and [`Probe::Rebuilt`] never do: there the ledger's row alone tells, and whoever asks has looked.
 ///
 /// # Errors
 /// [`Error::Sql`], [`Error::Connection`].
@@ -24,7 +25,7 @@ pub async fn holds(client: &(impl GenericClient + Sync), probe: &Probe) -> Resul
 
 async fn one(client: &(impl GenericClient + Sync), probe: &Probe) -> Result<bool, Error> {
     let (sql, schema, relation, part, expected) = match probe {
-        Probe::Ledger => return Ok(false),
+        Probe::Ledger | Probe::Rebuilt { .. } => return Ok(false),
         Probe::All { of } => return Ok(of.is_empty()),
         Probe::Relation { name, exists } => (RELATION, &name.schema, &name.name, None, *exists),
         Probe::Column { table, column, exists } => {
@@ -51,9 +52,23 @@ async fn one(client: &(impl GenericClient + Sync), probe: &Probe) -> Result<bool
         Probe::Index { name, valid: true } => (VALID_INDEX, &name.schema, &name.name, None, true),
         Probe::Index { name, valid: false } => (INDEX, &name.schema, &name.name, None, false),
         Probe::Trigger { table, name, exists } => (TRIGGER, &table.schema, &table.name, Some(name), *exists),
+        Probe::Partition { table, partition, attached } => {
+            let sql = if *attached { WHOLE_PARTITION } else { PARTITION };
+            return holds_of(client, sql, table, Some(&partition.to_string()), *attached).await;
+        }
     };
-    let (schema, relation) = (schema.as_str(), relation.as_str());
-    let part = part.map(|ident| ident.as_str());
+    let name = Name { schema: schema.clone(), name: relation.clone() };
+    holds_of(client, sql, &name, part.map(|ident| ident.as_str()), expected).await
+}
+
+async fn holds_of(
+    client: &(impl GenericClient + Sync),
+    sql: &str,
+    relation: &Name,
+    part: Option<&str>,
+    expected: bool,
+) -> Result<bool, Error> {
+    let (schema, relation) = (relation.schema.as_str(), relation.name.as_str());
     let mut parameters: Vec<(&(dyn ToSql + Sync), Type)> =
         vec![(&schema, Type::TEXT), (&relation, Type::TEXT)];
     if part.is_some() {
@@ -123,3 +138,14 @@ const VALID_INDEX: &str = of_relation!(
 
 const TRIGGER: &str =
     of_relation!("JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = c.oid", "AND t.tgname = $3");
+
+/// One whose DETACH … CONCURRENTLY was begun counts as well.
+const PARTITION: &str = of_relation!(
+    "JOIN pg_catalog.pg_inherits AS h ON h.inhparent = c.oid",
+    "AND h.inhrelid = to_regclass($3)"
+);
+
+const WHOLE_PARTITION: &str = of_relation!(
+    "JOIN pg_catalog.pg_inherits AS h ON h.inhparent = c.oid",
+    "AND h.inhrelid = to_regclass($3) AND NOT h.inhdetachpending"
+);

@@ -4,7 +4,7 @@ use concertina_plan::plan::{Plan, Step, Undo};
 
 use crate::connect::Session;
 use crate::error::Error;
-use crate::ledger::{self, Direction, MigrationRow, SpanRow, StepRow};
+use crate::ledger::{self, Direction, EstimateRow, MigrationRow, SpanRow, StepRow};
 use crate::state::HistoryEntry;
 
 /// One migration's run. Times are seconds since it began.
@@ -29,6 +29,8 @@ pub struct StepReport {
     pub step: Step,
     /// What became of it; `None` while it has not begun.
     pub row: Option<StepRow>,
+    /// What was expected of it; `None` for undo, and while no command has come to it.
+    pub estimate: Option<EstimateRow>,
     /// How time went by, in the order in which it was written down.
     pub spans: Vec<SpanRow>,
 }
@@ -43,11 +45,13 @@ pub(crate) async fn read(session: &Session, name: &str) -> Result<Option<RunRepo
     let rows = ledger::steps(client, migration.id).await?;
     let spans = ledger::spans(client, migration.id).await?;
     let events = ledger::events(client, name).await?;
-    let steps = migration.plan.as_ref().map(|plan| steps(plan, &rows, &spans)).unwrap_or_default();
+    let estimates = ledger::estimates(client, migration.id).await?;
+    let steps =
+        migration.plan.as_ref().map(|plan| steps(plan, &rows, &spans, &estimates)).unwrap_or_default();
     Ok(Some(RunReport { migration, steps, events }))
 }
 
-fn steps(plan: &Plan, rows: &[StepRow], spans: &[SpanRow]) -> Vec<StepReport> {
+fn steps(plan: &Plan, rows: &[StepRow], spans: &[SpanRow], estimates: &[EstimateRow]) -> Vec<StepReport> {
     let report = |direction: Direction, ordinal: usize, sub: usize, step: &Step| {
         let is = |d: Direction, o: i32, s: i32| {
             d == direction && usize::try_from(o) == Ok(ordinal) && usize::try_from(s) == Ok(sub)
@@ -57,6 +61,12 @@ fn steps(plan: &Plan, rows: &[StepRow], spans: &[SpanRow]) -> Vec<StepReport> {
             direction,
             step: step.clone(),
             row: rows.iter().find(|row| is(row.direction, row.ordinal, row.sub)).cloned(),
+            estimate: match direction {
+                Direction::Forward => {
+                    estimates.iter().find(|it| usize::try_from(it.ordinal) == Ok(ordinal)).copied()
+                }
+                Direction::Undo => None,
+            },
             spans: spans.iter().filter(|it| is(it.direction, it.ordinal, it.sub)).cloned().collect(),
         }
     };

@@ -23,7 +23,14 @@ pub async fn missing(
     plan: &Plan,
     from: Phase,
 ) -> Result<Vec<Missing>, Error> {
-    let mut needs = rights::needs(plan, from);
+    lacking(session, settings, rights::needs(plan, from)).await
+}
+
+async fn lacking(
+    session: &Session,
+    settings: &Settings,
+    mut needs: BTreeSet<Right>,
+) -> Result<Vec<Missing>, Error> {
     if settings.throttle.max_lag_bytes.is_none() {
         needs.remove(&Right::SeeStandbys);
     }
@@ -38,10 +45,27 @@ pub(crate) async fn require(
     plan: &Plan,
     from: Phase,
 ) -> Result<(), Error> {
-    match missing(session, settings, plan, from).await? {
+    require_all(session, settings, &plan.migration, rights::needs(plan, from)).await
+}
+
+/// Stops before anything runs, if one of these is missing; `what` needs them.
+pub(crate) async fn require_all(
+    session: &Session,
+    settings: &Settings,
+    what: &str,
+    needs: BTreeSet<Right>,
+) -> Result<(), Error> {
+    match lacking(session, settings, needs).await? {
         missing if missing.is_empty() => Ok(()),
-        missing => Err(Error::Rights { migration: plan.migration.clone(), missing }),
+        missing => Err(Error::Rights { migration: what.to_owned(), missing }),
     }
+}
+
+/// Nothing is ever missing.
+pub(crate) async fn is_superuser(session: &Session) -> Result<bool, Error> {
+    let sql = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user";
+    let row = session.client.query_typed_one(sql, &[]).await.doing("look up the rights of the role")?;
+    Ok(row.get(0))
 }
 
 async fn held(session: &Session, needs: &BTreeSet<Right>) -> Result<Held, Error> {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use concertina_plan::estimate::Pace;
+
 /// What a run may cost other sessions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -13,6 +15,8 @@ pub struct Settings {
     pub lock_patience: Duration,
     /// Backfill throttle.
     pub throttle: Throttle,
+    /// Room on the server's disk.
+    pub disk: Disk,
     /// `SET ROLE` for everything done to user objects.
     pub role: Option<String>,
     /// Pinned `search_path`; `None` keeps the role's or database's own.
@@ -44,6 +48,37 @@ pub struct Throttle {
     pub slo_max: f64,
 }
 
+/// How it is known what is free on the server's disk, and what is left alone of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Disk {
+    /// What the user says.
+    pub free: FreeSpace,
+    /// An SQL query that returns the free bytes as one number.
+    pub query: Option<String>,
+    /// A shell command on this machine that prints the free bytes; `query` goes before it.
+    pub command: Option<String>,
+    /// Bytes that no step may take. A step that would is not begun, and one that does is paused or stopped. Default 1 GiB.
+    pub reserve: u64,
+}
+
+/// What the user says about free space.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FreeSpace {
+    /// Nothing: it is asked for.
+    #[default]
+    Ask,
+    /// So many bytes are free when a command begins.
+    Given(u64),
+    /// It is not to be looked at.
+    Unchecked,
+}
+
+impl Default for Disk {
+    fn default() -> Self {
+        Self { free: FreeSpace::Ask, query: None, command: None, reserve: 1 << 30 }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -51,6 +86,7 @@ impl Default for Settings {
             total_stall: Duration::from_secs(30),
             lock_patience: Duration::from_secs(3600),
             throttle: Throttle::default(),
+            disk: Disk::default(),
             role: None,
             search_path: None,
             allow_out_of_order: false,
@@ -58,6 +94,13 @@ impl Default for Settings {
             lease_ttl: Duration::from_secs(15),
             lease_patience: Duration::from_secs(3600),
         }
+    }
+}
+
+impl Throttle {
+    /// What estimates need to know of it.
+    pub fn pace(&self) -> Pace {
+        Pace { load: self.load, batch: self.batch.as_secs_f64() }
     }
 }
 

@@ -6,8 +6,9 @@
 
 use std::time::Instant;
 
-use concertina_plan::checksum;
+use concertina_plan::rights::needs_as_written;
 use concertina_plan::sql::pieces::{Piece, Verbatim, split};
+use concertina_plan::{Source, checksum};
 
 use crate::connect::Session;
 use crate::engine::{Engine, Outcome};
@@ -17,11 +18,12 @@ use crate::executor::{Run, find};
 use crate::forward::number;
 use crate::ledger::{self, MigrationRow, NewMigration, StepKey};
 use crate::state::{MigrationFile, MigrationState, StepState};
-use crate::{failpoint, files, lease};
+use crate::{failpoint, files, introspect, lease, rights};
 
 pub(crate) async fn apply(engine: &Engine, run: &mut Run, given: &[MigrationFile]) -> Result<Outcome, Error> {
     let rows = ledger::migrations(&run.work.client).await?;
     let mut outcome = Outcome::default();
+    require_rights(engine, &run.work, &rows, given).await?;
     for (file, row) in files::in_order(given, &rows, engine.settings.allow_out_of_order)? {
         run.check_stop()?;
         match row {
@@ -44,6 +46,28 @@ pub(crate) async fn apply(engine: &Engine, run: &mut Run, given: &[MigrationFile
         outcome.moved.push(file.name.clone());
     }
     Ok(outcome)
+}
+
+/// Stops before anything runs, if the role lacks what the files that have not run ask for. What they ask for is read off all of
+/// them, on the database as it is: where one depends on what cannot be known, the server has the last word.
+pub(crate) async fn require_rights(
+    engine: &Engine,
+    session: &Session,
+    rows: &[MigrationRow],
+    given: &[MigrationFile],
+) -> Result<(), Error> {
+    let ran = |name: &str| rows.iter().any(|row| row.name == name && row.state != MigrationState::Undone);
+    let pending: Vec<Source> = files::sorted(given)?
+        .into_iter()
+        .filter(|file| !ran(&file.name))
+        .map(|file| Source { name: &file.name, text: &file.text })
+        .collect();
+    if pending.is_empty() || rights::is_superuser(session).await? {
+        return Ok(());
+    }
+    let catalog = introspect::introspect(&session.client).await?;
+    let needs = needs_as_written(pending.into_iter(), &catalog, &engine.policy);
+    rights::require_all(session, &engine.settings, "apply --simple", needs).await
 }
 
 /// Runs one file; `row` is what the ledger knows of it.

@@ -3,6 +3,8 @@
 use concertina_plan::plan::{Claim, Phase, Plan};
 use serde::Serialize;
 
+use crate::ledger::EstimateRow;
+
 /// A migration file as given to the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MigrationFile {
@@ -83,6 +85,9 @@ pub struct StepStatus {
     pub seconds: Option<f64>,
     /// Sum of milliseconds that other sessions waited because of it.
     pub victim_ms: f64,
+    /// What was expected of it when a command that runs it first began, and what it took by the journal.
+    #[serde(skip)]
+    pub estimate: Option<EstimateRow>,
     /// Error of the last try.
     pub error: Option<String>,
 }

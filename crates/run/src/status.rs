@@ -12,7 +12,7 @@ use crate::engine::{self, Engine, in_flight};
 use crate::error::Error;
 use crate::executor;
 use crate::forward::{earliest, first_overlap, name_in_flight, number};
-use crate::ledger::{self, MigrationRow, StepKey, StepRow};
+use crate::ledger::{self, EstimateRow, MigrationRow, StepKey, StepRow};
 use crate::state::{MigrationFile, MigrationState, MigrationStatus, StepState, StepStatus};
 
 pub(crate) async fn status(
@@ -32,7 +32,8 @@ pub(crate) async fn status(
     }
     for row in rows {
         let steps = ledger::steps(&session.client, row.id).await?;
-        all.push(begun(row, &steps));
+        let estimates = ledger::estimates(&session.client, row.id).await?;
+        all.push(begun(row, &steps, &estimates));
     }
     all.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(all)
@@ -97,8 +98,8 @@ fn pending(file: &MigrationFile) -> MigrationStatus {
     }
 }
 
-fn begun(row: MigrationRow, rows: &[StepRow]) -> MigrationStatus {
-    let steps = row.plan.as_ref().map(|plan| steps(row.id, plan, rows)).unwrap_or_default();
+fn begun(row: MigrationRow, rows: &[StepRow], estimates: &[EstimateRow]) -> MigrationStatus {
+    let steps = row.plan.as_ref().map(|plan| steps(row.id, plan, rows, estimates)).unwrap_or_default();
     let baseline = row.is_baseline();
     MigrationStatus {
         claims: row
@@ -122,7 +123,7 @@ fn begun(row: MigrationRow, rows: &[StepRow]) -> MigrationStatus {
     }
 }
 
-fn steps(id: i64, plan: &Plan, rows: &[StepRow]) -> Vec<StepStatus> {
+fn steps(id: i64, plan: &Plan, rows: &[StepRow], estimates: &[EstimateRow]) -> Vec<StepStatus> {
     plan.steps
         .iter()
         .enumerate()
@@ -137,6 +138,7 @@ fn steps(id: i64, plan: &Plan, rows: &[StepRow]) -> Vec<StepStatus> {
                 rows: row.and_then(|row| row.rows).and_then(|rows| u64::try_from(rows).ok()),
                 seconds: row.map(|row| row.seconds),
                 victim_ms: row.map(|row| row.victim_ms).unwrap_or_default(),
+                estimate: estimates.iter().find(|estimate| estimate.ordinal == number(ordinal)).copied(),
                 error: row.and_then(|row| row.error.clone()),
             }
         })

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use crate::error::{Error, said};
 use crate::event::Event;
 use crate::executor::{Job, Run};
+use crate::room::Level;
 use crate::settings;
 
 /// How often the signals are read.
@@ -105,6 +106,11 @@ impl Throttle {
                     return Ok(());
                 }
                 Signal::Bad(reason) => (reason, None),
+                // Others may use the disk too, and what is held back may be let go: it waits, but not for ever.
+                Signal::Full { have, reason } if began.elapsed() > run.settings.lock_patience => {
+                    return Err(run.no_room(job, have, reason));
+                }
+                Signal::Full { reason, .. } => (reason, None),
                 Signal::Blind { reason, grant } => (reason, Some(grant)),
             };
             if let Some(grant) = blind
@@ -125,6 +131,11 @@ enum Signal {
     Good,
     /// Work pauses, for this reason.
     Bad(String),
+    /// The server's disk fills up.
+    Full {
+        have: u64,
+        reason: String,
+    },
     /// The signal cannot be read by this role.
     Blind {
         reason: String,
@@ -146,6 +157,11 @@ async fn look(run: &Run) -> Result<Signal, Error> {
                 }
             }
         }
+    }
+    match run.room.level(&run.control, &run.settings.disk).await? {
+        Level::Enough => {}
+        Level::Below { have, reason } => return Ok(Signal::Full { have, reason }),
+        Level::Blind(reason) => return Ok(Signal::Bad(reason)),
     }
     match &settings.slo_query {
         Some(query) => slo(run, query, settings).await,

@@ -6,14 +6,16 @@ use std::time::Instant;
 use concertina_plan::batch;
 use concertina_plan::effect::Effect;
 use concertina_plan::plan::{Action, Claim, Plan, Step, Undo, Walk};
+use concertina_plan::rights::needs_to_undo;
 
 use crate::engine::{Outcome, in_flight};
 use crate::error::{Doing, Error};
+use crate::event::Event;
 use crate::executor::{self, Job, Run};
 use crate::forward::number;
 use crate::ledger::{self, Direction, MigrationRow, StepKey, StepRow};
 use crate::state::{MigrationState, StepState};
-use crate::{alone, archive, dependents, failpoint, probe};
+use crate::{alone, archive, dependents, failpoint, probe, rights};
 
 pub(crate) async fn undo(run: &mut Run, only: Option<&str>) -> Result<Outcome, Error> {
     let rows = ledger::migrations(&run.work.client).await?;
@@ -47,6 +49,9 @@ pub(crate) async fn undo(run: &mut Run, only: Option<&str>) -> Result<Outcome, E
     refuse_built_upon(row, plan, &rows)?;
     let back = begun.iter().rev().flat_map(Begun::steps);
     dependents::refuse(&run.work.client, &row.name, "undo", back).await?;
+    let back = begun.iter().map(|begun| (begun.step, begun.remaining(row.id, &steps)));
+    let needs = needs_to_undo(plan, back);
+    rights::require_all(&run.work, &run.settings, &row.name, needs).await?;
 
     let started = Instant::now();
     if row.state != MigrationState::Undoing {
@@ -62,6 +67,10 @@ pub(crate) async fn undo(run: &mut Run, only: Option<&str>) -> Result<Outcome, E
             Ok(executed) => outcome.steps += executed,
             Err(error) => return Err(run.end_badly(row.id, &row.name, "undo", error).await),
         }
+    }
+    for left in archive::left_by_undo(&run.work.client, &row.name).await? {
+        run.log(&row.name, "undo_kept", &left).await?;
+        run.tell(&Event::Note(format!("{left}; see `concertina archive list`")));
     }
     run.end_migration(row.id, &row.name, "undo", MigrationState::Undone, started).await?;
     outcome.moved.push(row.name.clone());
@@ -204,6 +213,16 @@ impl<'p> Begun<'p> {
         }
     }
 
+    /// Those of its undo that are still to run, counted from the first that is not done.
+    fn remaining(&self, migration: i64, rows: &[StepRow]) -> &'p [Step] {
+        let done = |sub: usize| {
+            let key = StepKey::undo(migration, number(self.ordinal), number(sub));
+            executor::find(rows, key).is_some_and(|row| row.state == StepState::Done)
+        };
+        let steps = self.steps();
+        &steps[(0..steps.len()).take_while(|sub| done(*sub)).count()..]
+    }
+
     fn jobs(&self, migration: i64) -> Vec<Job<'p>> {
         self.steps()
             .iter()
@@ -213,16 +232,23 @@ impl<'p> Begun<'p> {
                 key: StepKey::undo(migration, number(self.ordinal), number(sub)),
                 number: self.ordinal + 1,
                 step,
+                estimate: None,
             })
             .collect()
     }
 
     async fn take_back(&self, run: &mut Run, migration: i64, rows: &[StepRow]) -> Result<usize, Error> {
         self.tidy(run, migration).await?;
-        let executed = executor::run(run, &self.jobs(migration), rows).await?;
+        // Tidying up after a DETACH … CONCURRENTLY ends it, so that there is something to take back.
+        let done = self.done || matches!(self.step.action, Action::Alone { .. }) && self.holds(run).await?;
+        let executed = executor::run(run, &Self { done, ..*self }.jobs(migration), rows).await?;
         let ordinal = number(self.ordinal);
         run.in_ledger(ledger::mark_undone(&run.work.client, migration, ordinal)).await?;
         Ok(executed)
+    }
+
+    async fn holds(&self, run: &Run) -> Result<bool, Error> {
+        probe::holds(&run.work.client, &self.step.probe).await
     }
 
     /// Removes what an unfinished try of the step itself left behind.
@@ -231,13 +257,14 @@ impl<'p> Begun<'p> {
             return Ok(());
         }
         match &self.step.action {
-            Action::Alone { heal: Some(heal), .. } => {
+            Action::Alone { heal, .. } if alone::heals(&self.step.probe, heal.as_deref()) => {
                 let key = StepKey {
                     direction: Direction::Forward,
                     ..StepKey::forward(migration, number(self.ordinal))
                 };
-                let job = Job { migration: self.migration, key, number: self.ordinal + 1, step: self.step };
-                alone::clean(run, &job, heal, Instant::now()).await
+                let (migration, number, step) = (self.migration, self.ordinal + 1, self.step);
+                let job = Job { migration, key, number, step, estimate: None };
+                alone::clean(run, &job, heal.as_deref(), Instant::now()).await
             }
             Action::Backfill(work) => match &work.walk {
                 Walk::RowSet(row_set) => {

@@ -234,11 +234,16 @@ async fn an_archive_is_copied_and_restored() {
     let key = || Walk::Key { columns: vec![Ident::new("id")] };
     let work = |write| Backfill { write, ..update("v", "v", "true", key()) };
     let columns = vec![Ident::new("id"), Ident::new("v")];
-    let copy = step(work(Write::Copy { into: table("archive"), columns }));
+    let copy = step(work(Write::Copy { into: table("archive"), columns, only: None }));
     let mut forget = support::transaction("Forget", &["ALTER TABLE public.t DROP COLUMN v"]);
     forget.phase = Phase::Validate;
-    let restore =
-        Write::Restore { from: table("archive"), key: vec![Ident::new("id")], column: Ident::new("v") };
+    let restore = Write::Restore {
+        from: table("archive"),
+        key: vec![Ident::new("id")],
+        column: Ident::new("v"),
+        pending: None,
+        same: Vec::new(),
+    };
     forget.undo = Undo::Steps {
         steps: vec![
             support::transaction("Bring v back", &["ALTER TABLE public.t ADD COLUMN v int"]),

@@ -171,6 +171,8 @@ async fn an_older_ledger_is_upgraded_in_place() {
     // Looking needs no upgrade, and makes none.
     assert_eq!(ledger::check(&session.client).await.unwrap(), 1);
     assert!(ledger::spans(&session.client, row.id).await.unwrap().is_empty());
+    assert!(ledger::estimates(&session.client, row.id).await.unwrap().is_empty());
+    assert!(ledger::samples(&session.client).await.unwrap().is_empty());
 
     // What a runner has in an open transaction does not keep the upgrade waiting, nor the other way round.
     let mut other = self::session(&server, "postgres", "postgres").await;
@@ -179,7 +181,7 @@ async fn an_older_ledger_is_upgraded_in_place() {
     ledger::ensure(&session.client).await.unwrap();
     open.commit().await.unwrap();
 
-    assert_eq!(ledger::check(&session.client).await.unwrap(), 2);
+    assert_eq!(ledger::check(&session.client).await.unwrap(), 3);
     let step = ledger::steps(&session.client, row.id).await.unwrap().remove(0);
     assert_eq!((step.state, step.rows, step.cursor), (StepState::Running, Some(70), Some(json!({"at": 7}))));
     assert!(ledger::spans(&session.client, row.id).await.unwrap().is_empty());
@@ -223,4 +225,36 @@ async fn a_newer_ledger_and_a_copy_in_flight_are_refused() {
     assert!(
         matches!(ledger::ensure(&copy.client).await, Err(Error::Ledger { message }) if message.contains("version 99"))
     );
+}
+
+/// A part of it that is gone is neither made anew nor taken for "nothing has run so far".
+#[tokio::test]
+async fn a_damaged_ledger_is_said_and_left_as_it_is() {
+    let server = Server::start_default().await.unwrap();
+    for (number, table) in ["meta", "migration", "step", "event", "lease"].iter().enumerate() {
+        let database = format!("d{number}");
+        server.create_database(&database).await.unwrap();
+        let session = session(&server, "postgres", &database).await;
+        ledger::ensure(&session.client).await.unwrap();
+        server.psql(&database, &format!("DROP TABLE concertina.{table} CASCADE")).await.unwrap();
+        let said = |result: Result<(), Error>| match result {
+            Err(Error::Ledger { message }) => message,
+            other => panic!("{table}: {other:?}"),
+        };
+        let name = format!("concertina.{table} is missing");
+        assert!(said(ledger::exists(&session.client).await.map(|_| ())).contains(&name), "{table}");
+        assert!(said(ledger::ensure(&session.client).await).contains(&name), "{table}");
+        let there = format!("SELECT to_regclass('concertina.{table}') IS NULL");
+        assert_eq!(server.psql(&database, &there).await.unwrap(), "t\n");
+    }
+    // All of it gone is a beginning: whether something ran is then for people to say.
+    server.psql("d0", "DROP SCHEMA concertina CASCADE").await.unwrap();
+    let session = session(&server, "postgres", "d0").await;
+    assert!(!ledger::exists(&session.client).await.unwrap());
+    ledger::ensure(&session.client).await.unwrap();
+    server.psql("d0", "DELETE FROM concertina.meta").await.unwrap();
+    assert!(matches!(
+        ledger::ensure(&session.client).await,
+        Err(Error::Ledger { message }) if message.contains("concertina.meta has no row")
+    ));
 }

@@ -81,7 +81,7 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
 }
 
 /// A server with production-like durability, large enough that checkpoints do not decide the result.
-async fn server(installation: &Installation) -> Result<Server> {
+pub(crate) async fn server(installation: &Installation) -> Result<Server> {
     let options = Options::new()
         .durable()
         .set("shared_buffers", "2GB")

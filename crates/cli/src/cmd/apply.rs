@@ -27,6 +27,7 @@ impl Apply {
         self.order.apply(&mut session);
         let folder = session.folder()?;
         let engine = session.engine().await?;
+        session.written(&engine, &folder, None).await?;
         let files = &folder.files;
         let outcome = if self.simple {
             engine.apply_simple(files).await.map_err(Failure::from)

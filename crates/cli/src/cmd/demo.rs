@@ -1,5 +1,7 @@
 //! `concertina demo`
 
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use concertina_lab::Server;
@@ -10,14 +12,15 @@ use crate::config::{self, Config};
 use crate::demo::{self, Options, Seen, Stage};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::{render, wire};
+use crate::{render, report, wire};
 
 /// Shows what it is good for: one migration file, run naively and with Concertina, under the same traffic.
 ///
 /// Starts a throw-away PostgreSQL with two million orders, and clients that read and write them at a fixed rate. Runs
 /// the same migration file twice, on equal databases: in one transaction, as most tools do, and with Concertina. Ends
-/// with one screen: what clients felt, what failed, and whether all data is right. Takes two to three minutes and some
-/// 6 GB of disk; your own databases are not touched.
+/// with one screen: what clients felt, what failed, and whether all data is right; and writes it with both runs over time
+/// into an HTML file that needs no network. Takes two to three minutes and some 6 GB of disk; your own databases are not
+/// touched.
 #[derive(Debug, clap::Args)]
 pub struct Demo {
     /// Orders in the table that is migrated.
@@ -41,6 +44,14 @@ pub struct Demo {
     #[arg(long, value_name = "DURATION", default_value = "4ms", value_parser = config::parse_duration)]
     batch: Duration,
 
+    /// File for the page [default: concertina-demo.html here; with --format json no page is written].
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+
+    /// Write no page.
+    #[arg(long, conflicts_with = "html")]
+    no_html: bool,
+
     /// Keep the server and both databases until Ctrl-C, and say how to connect.
     #[arg(long)]
     keep: bool,
@@ -48,6 +59,10 @@ pub struct Demo {
 
 impl Demo {
     pub(crate) async fn run(self, global: &Global) -> Result<ExitCode, Failure> {
+        let page = self.page(global.format);
+        if let Some(page) = &page {
+            writable(page)?;
+        }
         let stage = Stage::new(global);
         let mut settings = Config::load(global)?.settings;
         settings.throttle.batch = self.batch;
@@ -70,12 +85,48 @@ impl Demo {
         };
         stage.finish();
         let (server, seen) = result?;
+        if let Some(page) = &page {
+            write(page, &report::demo_page(&demo::document(&seen)))?;
+            if !global.quiet {
+                render::say(&format!("{}: both runs over time, for a browser", page.display()));
+            }
+        }
         if self.keep {
             kept(&server).await?;
         }
         // The faults are in the answer already, and stdout carries one document.
         Ok(if seen.faults().is_empty() { ExitCode::Ok } else { ExitCode::Unexpected })
     }
+}
+
+impl Demo {
+    fn page(&self, format: Format) -> Option<PathBuf> {
+        match (&self.html, format) {
+            _ if self.no_html => None,
+            (Some(path), _) => Some(path.clone()),
+            (None, Format::Text) => Some(PathBuf::from("concertina-demo.html")),
+            (None, Format::Json) => None,
+        }
+    }
+}
+
+/// It is known at once, and not after two minutes, that the page cannot be written.
+fn writable(page: &Path) -> Result<(), Failure> {
+    let there = page.exists();
+    let opened = OpenOptions::new().append(true).create(true).open(page);
+    opened.map_err(|error| {
+        Failure::file(format!("{}: {error}", page.display()))
+            .hint("--html FILE writes the page elsewhere, --no-html writes none")
+    })?;
+    if !there {
+        // Whatever happens until then, no empty file is left.
+        let _ = std::fs::remove_file(page);
+    }
+    Ok(())
+}
+
+fn write(page: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(page, text).map_err(|error| Failure::file(format!("{}: {error}", page.display())))
 }
 
 /// Runs it and answers on stdout.

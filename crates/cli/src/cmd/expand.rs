@@ -26,6 +26,7 @@ impl Expand {
             None => None,
         };
         let engine = session.engine().await?;
+        session.written(&engine, &folder, only).await?;
         let outcome = engine
             .expand(&folder.files, only)
             .await

@@ -19,7 +19,7 @@ pub struct New {
     timestamp: bool,
 }
 
-const TEMPLATE: &str = "\
+pub(crate) const TEMPLATE: &str = "\
 -- What this migration wants, in plain SQL: write it as if nobody used the database.
 -- `concertina plan` shows what becomes of it.
 

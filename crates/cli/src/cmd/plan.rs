@@ -13,6 +13,7 @@ use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Refusal};
 use crate::folder::{self, Folder};
 use crate::render;
+use crate::render::plan::Shown;
 use crate::session::Session;
 use crate::wire::{MissingRight, PlanDocument, PlannedMigration, RefusedMigration};
 
@@ -32,7 +33,7 @@ pub struct Plan {
 /// What planning in order came to.
 #[derive(Default)]
 struct Planned {
-    plans: Vec<(OnlinePlan, PlannedMigration)>,
+    plans: Vec<Shown>,
     refusal: Option<Refusal>,
     not_planned: Vec<String>,
 }
@@ -48,7 +49,7 @@ impl Plan {
             let file = MigrationFile { name, text: folder::read_text(path)? };
             let engine = session.engine().await?;
             let mut planned = in_order(session, &engine, &[&file], &[]).await?;
-            add_missing_rights(&engine, &mut planned).await?;
+            look_ahead(&engine, &mut planned).await?;
             if let Some(refusal) = &mut planned.refusal {
                 refusal.origin = path.display().to_string();
             }
@@ -58,8 +59,9 @@ impl Plan {
             let wanted = self.migration.as_deref().map(|wanted| folder.find(wanted)).transpose()?;
             let engine = session.engine().await?;
             let statuses = engine.status(&folder.files).await?;
+            session.written(&engine, &folder, wanted.map(|file| file.name.as_str())).await?;
             let mut planned = of_folder(session, &engine, &folder, wanted, &statuses).await?;
-            add_missing_rights(&engine, &mut planned).await?;
+            look_ahead(&engine, &mut planned).await?;
             planned
         };
         Ok(print(session, planned))
@@ -92,14 +94,14 @@ async fn of_folder(
         Some(file) if !pending(&file) => {
             let plan = engine.plan(file).await?;
             let outside = PlannedMigration::new(&plan, true, Vec::new());
-            Planned { plans: vec![(plan, outside)], ..Planned::default() }
+            Planned { plans: vec![Shown { plan, outside, outlook: None }], ..Planned::default() }
         }
         Some(file) => {
             // Those before it come first when it runs, so it is planned on top of them.
             let upto = folder.files.iter().position(|known| known.name == file.name).map_or(0, |at| at + 1);
             let files: Vec<&MigrationFile> = folder.files[..upto].iter().filter(pending).collect();
             let mut planned = in_order(session, engine, &files, statuses).await?;
-            planned.plans.retain(|(plan, _)| plan.migration == file.name);
+            planned.plans.retain(|shown| shown.plan.migration == file.name);
             planned
         }
         None => {
@@ -160,19 +162,24 @@ async fn in_order(
         }
         busy.push((plan.migration.clone(), plan.claims.clone()));
         let outside = PlannedMigration::new(&plan, false, runs_after);
-        planned.plans.push((plan, outside));
+        planned.plans.push(Shown { plan, outside, outlook: None });
     }
     Ok(planned)
 }
 
-/// Says beforehand what `expand` and `contract` would stop for.
-async fn add_missing_rights(engine: &Engine, planned: &mut Planned) -> Result<(), Failure> {
-    let pending = |planned: &&mut (OnlinePlan, PlannedMigration)| !planned.1.stored;
+/// Says beforehand what `expand` and `contract` would stop for, and how long they may take.
+async fn look_ahead(engine: &Engine, planned: &mut Planned) -> Result<(), Failure> {
     let plans: Vec<&OnlinePlan> =
-        planned.plans.iter().filter(|(_, outside)| !outside.stored).map(|(plan, _)| plan).collect();
+        planned.plans.iter().filter(|shown| !shown.outside.stored).map(|shown| &shown.plan).collect();
     let missing = engine.missing_rights(&plans).await?;
-    for ((_, outside), missing) in planned.plans.iter_mut().filter(pending).zip(missing) {
-        outside.missing_rights = missing.iter().map(MissingRight::from).collect();
+    for (shown, missing) in planned.plans.iter_mut().filter(|shown| !shown.outside.stored).zip(missing) {
+        shown.outside.missing_rights = missing.iter().map(MissingRight::from).collect();
+    }
+    let plans: Vec<&OnlinePlan> = planned.plans.iter().map(|shown| &shown.plan).collect();
+    let outlooks = engine.outlook(&plans).await?;
+    for (shown, outlook) in planned.plans.iter_mut().zip(outlooks) {
+        shown.outside.add_outlook(&outlook);
+        shown.outlook = Some(outlook);
     }
     Ok(())
 }
@@ -218,7 +225,7 @@ fn print(session: &Session, planned: Planned) -> ExitCode {
         || PlanDocument {
             refused: refusal.as_ref().map(RefusedMigration::from),
             not_planned: not_planned.clone(),
-            plans: plans.iter().map(|(_, outside)| outside.clone()).collect(),
+            plans: plans.iter().map(|shown| shown.outside.clone()).collect(),
         },
     );
     code

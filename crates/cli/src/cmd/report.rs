@@ -29,9 +29,19 @@ impl Report {
     pub(crate) async fn run(self, session: &Session) -> Result<(), Failure> {
         let folder = session.folder()?;
         // The file may be gone; the ledger still knows the name.
-        let name = folder.find(&self.migration).map_or(self.migration.as_str(), |file| file.name.as_str());
+        let found = folder.find(&self.migration);
+        let name = found.as_ref().map_or(self.migration.as_str(), |file| file.name.as_str());
         let engine = session.engine().await?;
-        let document = document(&engine, name).await?;
+        let document = match (document(&engine, name).await?, found) {
+            (Some(document), _) => document,
+            (None, Err(nowhere)) => return Err(nowhere),
+            (None, Ok(_)) => {
+                return Err(Failure::file(format!(
+                    "migration {name} has not begun: there is nothing to report"
+                ))
+                .hint("`concertina status` lists the migrations"));
+            }
+        };
         session.progress.finish();
         let text = match session.global.format {
             Format::Text => report::run_page(&document),
@@ -51,10 +61,6 @@ impl Report {
     }
 }
 
-async fn document(engine: &Engine, name: &str) -> Result<ReportDocument, Failure> {
-    match engine.report(name).await? {
-        Some(report) => Ok(ReportDocument::from(&report)),
-        None => Err(Failure::file(format!("migration {name} has not begun: there is nothing to report"))
-            .hint("`concertina status` lists the migrations")),
-    }
+async fn document(engine: &Engine, name: &str) -> Result<Option<ReportDocument>, Failure> {
+    Ok(engine.report(name).await?.as_ref().map(ReportDocument::from))
 }

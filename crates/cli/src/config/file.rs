@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use concertina_plan::policy::Policy;
-use concertina_run::settings::{Settings, Throttle};
+use concertina_run::settings::{Disk, FreeSpace, Settings, Throttle};
 use serde::Deserialize;
 
 use super::value;
@@ -25,6 +25,8 @@ pub struct File {
     pub stall: Stall,
     /// `[throttle]`
     pub throttle: ThrottleSection,
+    /// `[disk]`
+    pub disk: DiskSection,
     /// `[policy]`
     pub policy: Policy,
 }
@@ -80,6 +82,22 @@ pub struct ThrottleSection {
     pub slo_max: f64,
 }
 
+/// `[disk]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DiskSection {
+    /// What is free, or that it is not looked at.
+    #[serde(deserialize_with = "value::free_space")]
+    pub free: FreeSpace,
+    /// Query of the free bytes.
+    pub free_query: Option<String>,
+    /// Command that prints the free bytes.
+    pub free_command: Option<String>,
+    /// What is left alone.
+    #[serde(deserialize_with = "value::size")]
+    pub reserve: u64,
+}
+
 /// A mistake in the file: `12:3: unknown field …`. The line itself is left out, since it may hold a password.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Mistake {
@@ -125,6 +143,12 @@ impl File {
                 slo_query: self.throttle.slo_query.clone(),
                 slo_max: self.throttle.slo_max,
             },
+            disk: Disk {
+                free: self.disk.free,
+                query: self.disk.free_query.clone(),
+                command: self.disk.free_command.clone(),
+                reserve: self.disk.reserve,
+            },
             role: self.database.role.clone(),
             search_path: self.database.search_path.clone(),
             ..Settings::default()
@@ -148,6 +172,7 @@ impl Default for File {
             database: Database::default(),
             stall: Stall::default(),
             throttle: ThrottleSection::default(),
+            disk: DiskSection::default(),
             policy: Policy::default(),
         }
     }
@@ -173,6 +198,13 @@ impl Default for ThrottleSection {
     }
 }
 
+impl Default for DiskSection {
+    fn default() -> Self {
+        let Disk { free, query, command, reserve } = Disk::default();
+        Self { free, free_query: query, free_command: command, reserve }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::DEFAULT_FILE;
@@ -194,7 +226,8 @@ mod tests {
         // Each default is written out: none is missing from the file.
         let written: toml::Table = toml::from_str(&uncommented).unwrap();
         let keys = |section: &str| written[section].as_table().unwrap().len();
-        assert_eq!((keys("stall"), keys("throttle"), keys("policy")), (4, 4, 2));
+        let keys = ["stall", "throttle", "disk", "policy"].map(keys);
+        assert_eq!(keys, [4, 4, 1, 2]);
     }
 
     #[test]
@@ -210,6 +243,18 @@ mod tests {
         assert!(policy.starts_with("2:1: "), "{policy}");
         let stride = mistake("[policy]\nstride = 12\n");
         assert!(stride.starts_with("2:10: ") && stride.contains("power of two"), "{stride}");
+    }
+
+    #[test]
+    fn free_space_is_given_or_not_looked_at() {
+        let free = |text: &str| {
+            File::parse(&format!("[disk]\nfree = {text}\n")).map(|file| file.settings().disk.free)
+        };
+        assert_eq!(free("\"200GB\"").unwrap(), FreeSpace::Given(200 << 30));
+        assert_eq!(free("123").unwrap(), FreeSpace::Given(123));
+        assert_eq!(free("false").unwrap(), FreeSpace::Unchecked);
+        assert!(free("true").is_err() && free("\"much\"").is_err());
+        assert!(File::parse("[disk]\nreserve = false\n").is_err());
     }
 
     #[test]

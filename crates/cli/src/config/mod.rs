@@ -15,7 +15,7 @@ mod file;
 mod value;
 
 pub use file::File;
-pub use value::{parse_age, parse_duration, parse_load};
+pub use value::{parse_age, parse_duration, parse_free_space, parse_load};
 
 /// The file's name.
 pub const FILE_NAME: &str = "concertina.toml";
@@ -120,6 +120,9 @@ impl Config {
         }
         if let Some(load) = global.load {
             settings.throttle.load = load;
+        }
+        if let Some(free) = global.disk_free {
+            settings.disk.free = free;
         }
         if global.no_wait {
             settings.lease_patience = Duration::ZERO;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use concertina_run::settings::FreeSpace;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 
@@ -51,6 +52,26 @@ pub(super) fn load<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D:
     check_load(f64::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 
+/// Reads free space: a size, or `false` for "do not look".
+///
+/// # Errors
+/// When it is neither.
+pub fn parse_free_space(text: &str) -> Result<FreeSpace, String> {
+    match text {
+        "false" => Ok(FreeSpace::Unchecked),
+        size => parse_size(size).map(FreeSpace::Given),
+    }
+}
+
+pub(super) fn free_space<'de, D: Deserializer<'de>>(deserializer: D) -> Result<FreeSpace, D::Error> {
+    Ok(size_or_false(deserializer)?.map_or(FreeSpace::Unchecked, FreeSpace::Given))
+}
+
+/// A number of bytes, or text with a unit.
+pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    size_or_false(deserializer)?.ok_or_else(|| D::Error::custom("false is not a size"))
+}
+
 /// A number of bytes, text with a unit, or `false` for "no bound".
 pub(super) fn size_or_false<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     struct Size;
@@ -88,9 +109,10 @@ fn parse_size(text: &str) -> Result<u64, String> {
         "kB" | "KiB" => 10,
         "MB" | "MiB" => 20,
         "GB" | "GiB" => 30,
+        "TB" | "TiB" => 40,
         _ => {
             return Err(format!(
-                "\"{text}\" is not a size such as \"64MiB\" (units: KiB, MiB, GiB; kB, MB, GB mean the same, as in PostgreSQL)"
+                "\"{text}\" is not a size such as \"64MiB\" (units: KiB, MiB, GiB, TiB; kB, MB, GB, TB mean the same, as in PostgreSQL)"
             ));
         }
     };

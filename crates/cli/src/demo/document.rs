@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use concertina_lab::traffic::Window;
+use concertina_lab::traffic::{Bucket, Window};
 
 use super::run::Outcome;
 use super::shop::{MIGRATION, SETTINGS};
 use super::{Seen, chart};
-use crate::wire::{DemoDocument, Felt, Run, Span};
+use crate::wire::{DemoDocument, Felt, Moment, Run, Span};
 
 /// Everything that was seen.
 pub fn document(seen: &Seen) -> DemoDocument {
@@ -20,8 +20,10 @@ pub fn document(seen: &Seen) -> DemoDocument {
         database_bytes: seen.bytes,
         rate: seen.options.rate,
         connections: seen.options.connections,
+        max_stall_ms: ms(seen.options.settings.max_stall),
         naive: run(&seen.naive),
         concertina: run(&seen.online),
+        steps: seen.steps.clone(),
         faults: seen.faults(),
     }
 }
@@ -43,15 +45,29 @@ fn run(outcome: &Outcome) -> Run {
             .spans
             .iter()
             .map(|span| Span {
+                mark: span.letter,
                 what: span.what.clone(),
                 from_seconds: span.from.as_secs_f64(),
                 to_seconds: span.to.as_secs_f64(),
             })
             .collect(),
+        locks: outcome.locks.clone(),
+        moments: outcome.report.buckets.iter().map(moment).collect(),
         worst_ms_by_second: chart::worst(&outcome.report, Duration::from_secs(1))
             .into_iter()
             .map(ms)
             .collect(),
+    }
+}
+
+fn moment(bucket: &Bucket) -> Moment {
+    Moment {
+        at_seconds: bucket.at.as_secs_f64(),
+        answered: bucket.count,
+        errors: bucket.errors.clone(),
+        p50_ms: ms(bucket.p50),
+        p99_ms: ms(bucket.p99),
+        worst_ms: ms(bucket.max),
     }
 }
 

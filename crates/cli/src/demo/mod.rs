@@ -3,7 +3,8 @@
 //! ```text
 //! shop  a throw-away server, loaded once, copied twice      clients  what the application does
 //! run   traffic, migration, deploy, what came of it         naive, online  the two ways to apply the file
-//! stage what is being done, while it is done                chart, screen  the comparison at the end
+//! stage what is being done, while it is done                chart, screen, comparison  what came of it
+//! document  the same for programs, and for the page that crate::report draws
 //! ```
 //! Nothing is staged but the traffic: both runs have the same files to begin with, the same clients with the same seed,
 //! the same deploy, and Concertina runs with its default settings, as a role that owns its database and nothing else.
@@ -17,6 +18,7 @@ use concertina_run::state::MigrationFile;
 
 mod chart;
 mod clients;
+pub(crate) mod comparison;
 mod document;
 mod naive;
 mod online;
@@ -33,6 +35,8 @@ use naive::Naive;
 use online::{Online, Stalls};
 use run::Outcome;
 use shop::{MIGRATION, MIGRATION_NAME, ROLE, Size};
+
+use crate::wire::ReportStep;
 
 /// The two databases.
 const DATABASES: [&str; 2] = ["naive", "concertina"];
@@ -64,6 +68,7 @@ pub struct Seen {
     naive: Outcome,
     online: Outcome,
     stalls: Stalls,
+    steps: Vec<ReportStep>,
 }
 
 #[derive(Debug)]
@@ -106,25 +111,24 @@ pub async fn show(server: &Server, options: &Options, stage: &Stage) -> Result<S
 
     let [first, second] = DATABASES;
     stage.begin("Naively: the file in one transaction, under traffic");
-    let migrate = Naive::new(shop::connect(server, first).await?, MIGRATION);
-    let naive = run::run(server, first, options, stage, migrate).await.context("the naive run")?;
+    let mut migrate = Naive::new(shop::connect(server, first).await?, MIGRATION);
+    let naive = run::run(server, first, options, stage, &mut migrate).await.context("the naive run")?;
     stage.done(&screen::summary(&naive));
     retire(server, first, options.keep).await?;
 
     stage.begin("With Concertina: the same file, under the same traffic");
     let file = MigrationFile { name: MIGRATION_NAME.to_owned(), text: MIGRATION.to_owned() };
-    let migrate = Online::new(server.url_as(ROLE, second), options.settings.clone(), file);
-    let stalls = migrate.stalls();
+    let mut migrate = Online::new(server.url_as(ROLE, second), options.settings.clone(), file);
     let online =
-        run::run(server, second, options, stage, migrate).await.context("the run with Concertina")?;
+        run::run(server, second, options, stage, &mut migrate).await.context("the run with Concertina")?;
     stage.done(&screen::summary(&online));
 
     let machine = Machine {
         version: server.installation().version.clone(),
         cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
     };
-    let stalls = stalls.get();
-    Ok(Seen { options: options.clone(), machine, size, bytes, naive, online, stalls })
+    let (stalls, steps) = (migrate.stalls(), migrate.steps().to_vec());
+    Ok(Seen { options: options.clone(), machine, size, bytes, naive, online, stalls, steps })
 }
 
 /// The first run's database is not to disturb the second run: autovacuum would soon tidy up behind the big UPDATE.

@@ -14,6 +14,7 @@ use concertina_run::state::MigrationFile;
 
 use super::run::{Migrate, Notes};
 use crate::render::count;
+use crate::wire::{HeldLock, ReportStep, Spent};
 
 /// See the module.
 pub(crate) struct Online {
@@ -23,15 +24,16 @@ pub(crate) struct Online {
     engine: Option<Engine>,
     written: u64,
     stalls: Counted,
+    steps: Vec<ReportStep>,
 }
 
 /// Where the observer counts; read when the run is over.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Counted(Arc<Mutex<Stalls>>);
+struct Counted(Arc<Mutex<Stalls>>);
 
 impl Counted {
     /// So far.
-    pub(crate) fn get(&self) -> Stalls {
+    fn get(&self) -> Stalls {
         *lock(&self.0)
     }
 }
@@ -45,17 +47,25 @@ pub(crate) struct Stalls {
     pub(crate) sum: Duration,
     /// Lock tries that were given up and repeated.
     pub(crate) retries: u32,
+    /// When the first step began: what the ledger's clock and the traffic's have in common.
+    began: Option<Duration>,
 }
 
 impl Online {
     /// Runs this file on the database behind this connection string.
     pub(crate) fn new(url: String, settings: Settings, file: MigrationFile) -> Online {
-        Online { url, settings, files: vec![file], engine: None, written: 0, stalls: Counted::default() }
+        let (files, stalls, steps) = (vec![file], Counted::default(), Vec::new());
+        Online { url, settings, files, engine: None, written: 0, stalls, steps }
     }
 
-    /// What it will have counted.
-    pub(crate) fn stalls(&self) -> Counted {
-        self.stalls.clone()
+    /// What it counted.
+    pub(crate) fn stalls(&self) -> Stalls {
+        self.stalls.get()
+    }
+
+    /// Its steps, and what came of them, on the traffic's clock.
+    pub(crate) fn steps(&self) -> &[ReportStep] {
+        &self.steps
     }
 
     async fn engine(&mut self, notes: &Notes) -> Result<&Engine> {
@@ -78,11 +88,21 @@ impl Online {
         };
         Ok(self.engine.insert(engine))
     }
+
+    /// What the ledger holds of the run.
+    async fn reported(&self) -> Result<Vec<ReportStep>> {
+        let (Some(engine), Some(file)) = (&self.engine, self.files.first()) else { return Ok(Vec::new()) };
+        let Some(report) = engine.report(&file.name).await? else { return Ok(Vec::new()) };
+        let steps: Vec<ReportStep> = report.steps.iter().map(ReportStep::from).collect();
+        let first = steps.first().and_then(|step| step.began_seconds).unwrap_or_default();
+        let began = self.stalls.get().began.unwrap_or_default().as_secs_f64();
+        Ok(steps.into_iter().map(|step| step.later(began - first)).collect())
+    }
 }
 
 impl Migrate for Online {
     async fn before_deploy(&mut self, notes: &Notes) -> Result<()> {
-        notes.begin('e', "expand");
+        notes.begin('e', "expand", meaning(Phase::Expand));
         let files = self.files.clone();
         let engine = self.engine(notes).await?;
         engine.init().await?;
@@ -91,7 +111,7 @@ impl Migrate for Online {
     }
 
     async fn after_deploy(&mut self, notes: &Notes) -> Result<()> {
-        notes.begin('c', "contract");
+        notes.begin('c', "contract", meaning(Phase::Contract));
         let files = self.files.clone();
         let engine = self.engine(notes).await?;
         // Nothing in this file removes data: if it did, this would fail.
@@ -99,12 +119,32 @@ impl Migrate for Online {
         let status = engine.status(&files).await?;
         self.written =
             status.iter().flat_map(|migration| &migration.steps).filter_map(|step| step.rows).sum();
+        self.steps = self.reported().await?;
         Ok(())
     }
 
     fn written(&self) -> u64 {
         self.written
     }
+
+    fn locks(&self) -> Vec<HeldLock> {
+        let mut locks: Vec<HeldLock> = self.steps.iter().flat_map(held).collect();
+        locks.sort_by(|one, other| one.from_seconds.total_cmp(&other.from_seconds));
+        locks
+    }
+}
+
+/// The locks of a step that keep readers or writers waiting, as often as they were held.
+fn held(step: &ReportStep) -> impl Iterator<Item = HeldLock> {
+    let spans = step.spans.iter().filter(|span| span.kind == Spent::Locks);
+    spans.flat_map(|span| {
+        let blocking = step.locks.iter().filter(|lock| lock.blocks_writes);
+        blocking.map(|lock| HeldLock {
+            lock: lock.clone(),
+            from_seconds: span.from_seconds,
+            to_seconds: span.to_seconds,
+        })
+    })
 }
 
 /// Notes the beginning of each phase.
@@ -118,10 +158,11 @@ impl Observer for Marks {
     fn event(&self, event: &Event) {
         match event {
             Event::StepStarted { phase, title, .. } => {
+                lock(&self.stalls.0).began.get_or_insert_with(|| self.notes.elapsed());
                 let mut known = lock(&self.phase);
                 if *known != Some(*phase) {
                     *known = Some(*phase);
-                    self.notes.begin(letter(*phase), phase.as_str());
+                    self.notes.begin(letter(*phase), phase.as_str(), meaning(*phase));
                 }
                 self.notes.progress(title.clone(), None);
             }
@@ -148,6 +189,23 @@ fn letter(phase: Phase) -> char {
         Phase::Validate => 'v',
         Phase::Switch => 's',
         Phase::Contract => 'c',
+    }
+}
+
+/// What clients feel of a phase, or do not.
+fn meaning(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Expand => {
+            "the column and the trigger that fills it for new rows arrive in one transaction of milliseconds"
+        }
+        Phase::Backfill => {
+            "old rows are filled in batches of milliseconds, with pauses for the clients between them"
+        }
+        Phase::Validate => {
+            "proofs and the index run beside reads and writes; only their last instants need a strong lock"
+        }
+        Phase::Switch => "old and new shape change places in one short transaction",
+        Phase::Contract => "no old code runs any more: the trigger goes, in one transaction of milliseconds",
     }
 }
 

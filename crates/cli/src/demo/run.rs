@@ -20,6 +20,7 @@ use super::Options;
 use super::clients::{Acknowledged, Shop};
 use super::shop::{self, ROLE, State};
 use super::stage::Stage;
+use crate::wire::HeldLock;
 
 /// How long the rolling deploy takes. Real ones take minutes; the longer, the more errors after a naive migration.
 pub(crate) const DEPLOY: Duration = Duration::from_secs(3);
@@ -51,6 +52,8 @@ pub(crate) struct Outcome {
     pub(crate) acknowledged: Acknowledged,
     /// What is in the database.
     pub(crate) state: State,
+    /// Locks of the migration that keep others waiting.
+    pub(crate) locks: Vec<HeldLock>,
 }
 
 impl Outcome {
@@ -90,6 +93,8 @@ struct Inner {
     spans: Vec<Span>,
     now: String,
     done: Option<f64>,
+    /// What that means for the clients, in a sentence.
+    meaning: &'static str,
 }
 
 impl Notes {
@@ -101,16 +106,24 @@ impl Notes {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A part begins; the one before it ends.
-    pub(crate) fn begin(&self, letter: char, what: impl Into<String>) {
+    /// Time since the start of the traffic.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// A part begins, which means this for the clients; the one before it ends, unless it is the same.
+    pub(crate) fn begin(&self, letter: char, what: impl Into<String>, meaning: &'static str) {
         let at = self.start.elapsed();
         let mut inner = self.inner();
+        let what = what.into();
         if let Some(last) = inner.spans.last_mut() {
             last.to = at;
+            if last.letter == letter && last.what == what {
+                return;
+            }
         }
-        let what = what.into();
         inner.now.clone_from(&what);
-        inner.done = None;
+        (inner.done, inner.meaning) = (None, meaning);
         inner.spans.push(Span { letter, what, from: at, to: at });
     }
 
@@ -128,9 +141,9 @@ impl Notes {
         std::mem::take(&mut inner.spans)
     }
 
-    fn now(&self) -> (String, Option<f64>) {
+    fn now(&self) -> (String, Option<f64>, &'static str) {
         let inner = self.inner();
-        (inner.now.clone(), inner.done)
+        (inner.now.clone(), inner.done, inner.meaning)
     }
 }
 
@@ -142,6 +155,8 @@ pub(crate) trait Migrate {
     fn after_deploy(&mut self, notes: &Notes) -> impl Future<Output = Result<()>>;
     /// Rows that it wrote.
     fn written(&self) -> u64;
+    /// Locks that it held and that keep others waiting.
+    fn locks(&self) -> Vec<HeldLock>;
 }
 
 /// Runs it.
@@ -150,7 +165,7 @@ pub(crate) async fn run(
     database: &str,
     options: &Options,
     stage: &Stage,
-    mut migrate: impl Migrate,
+    migrate: &mut impl Migrate,
 ) -> Result<Outcome> {
     let size = shop::Size::of(options.rows);
     // Dirty pages that one run leaves are not to be written during the other.
@@ -165,21 +180,29 @@ pub(crate) async fn run(
     let notes = Notes::new(Instant::now() - traffic.elapsed());
     let watch = Watch { stage, traffic: &traffic, notes: &notes };
 
-    notes.begin('.', "clients only");
+    notes.begin(
+        '.',
+        "clients only",
+        "what the clients feel while nothing else goes on: the measure for the rest",
+    );
     watch.until(quiet(WARM_UP + options.before)).await?;
 
     let began = traffic.elapsed();
     watch.until(migrate.before_deploy(&notes)).await?;
     let mut took = traffic.elapsed() - began;
 
-    notes.begin('d', "rolling deploy of the new code");
+    notes.begin(
+        'd',
+        "rolling deploy of the new code",
+        "connection after connection goes over to code that writes the new column; old code runs beside it meanwhile",
+    );
     watch.until(deploy(&clients)).await?;
 
     let again = traffic.elapsed();
     watch.until(migrate.after_deploy(&notes)).await?;
     took += traffic.elapsed() - again;
 
-    notes.begin('.', "clients only");
+    notes.begin('.', "clients only", "the migration is over; whoever still waits is answered now");
     watch.until(quiet(AFTER)).await?;
     let limit = traffic.elapsed() + CATCH_UP_LIMIT;
     while traffic.live().waiting > Duration::from_secs(1) && traffic.elapsed() < limit {
@@ -192,7 +215,8 @@ pub(crate) async fn run(
     stage.live("looking at every row");
     let state = shop::inspect(server, database, size).await?;
     let acknowledged = clients.acknowledged();
-    Ok(Outcome { report, spans, began, ended, took, written: migrate.written(), acknowledged, state })
+    let (written, locks) = (migrate.written(), migrate.locks());
+    Ok(Outcome { report, spans, began, ended, took, written, acknowledged, state, locks })
 }
 
 async fn quiet(time: Duration) -> Result<()> {
@@ -221,8 +245,8 @@ impl Watch<'_> {
             tokio::select! {
                 result = &mut work => return result,
                 _ = ticks.tick() => {
-                    let (now, done) = self.notes.now();
-                    self.stage.working(&now, done, &felt(&self.traffic.live()));
+                    let (now, done, meaning) = self.notes.now();
+                    self.stage.working(&now, done, &felt(&self.traffic.live()), meaning);
                 }
             }
         }

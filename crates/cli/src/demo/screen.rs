@@ -1,13 +1,10 @@
 //! The one screen at the end: plain text that says what was measured, and what it means.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
-
-use concertina_lab::traffic::Window;
 
 use super::run::{AFTER, DEPLOY, Outcome};
 use super::shop::{MIGRATION, SETTINGS};
-use super::{Seen, chart, clients};
+use super::{Seen, chart, clients, comparison, document};
 use crate::render::{BAD, FAINT, GOOD, STRONG, bytes, count, duration, table, table_text};
 
 /// A line for each way, as it ends.
@@ -70,39 +67,10 @@ fn migration(seen: &Seen) -> String {
 }
 
 fn figures(seen: &Seen) -> String {
-    let outcomes = [&seen.naive, &seen.online];
-    let windows = outcomes.map(|outcome| (outcome.before(), outcome.during()));
     let mut rows = table(&["", "naively", "with Concertina"]);
-    let mut add = |name: &str, cells: [String; 2]| {
-        rows.add_row(std::iter::once(name.to_owned()).chain(cells));
-    };
-    let felt = |show: fn(&Window) -> String| {
-        windows.each_ref().map(|(before, during)| format!("{} → {}", show(before), show(during)))
-    };
-    let ran = |show: &dyn Fn(&Outcome) -> String| outcomes.map(show);
-    add("longest wait of an operation", felt(|window| duration(window.max)));
-    add("p99", felt(|window| duration(window.p99)));
-    add("p50", felt(|window| duration(window.p50)));
-    let failed = windows.each_ref().map(|(before, during)| {
-        format!(
-            "{} → {} of {}",
-            count(before.failed),
-            count(during.failed),
-            count(during.ops + during.failed)
-        )
-    });
-    add("operations that failed", failed);
-    for code in codes(windows.each_ref().map(|(_, during)| during)) {
-        let cells = windows.each_ref().map(|(_, during)| during.errors.get(&code).copied().unwrap_or(0));
-        add(&format!("  {code} {}", meaning(&code)), cells.map(count));
+    for row in comparison::rows(&document(seen)) {
+        rows.add_row(row);
     }
-    add(
-        "orders with a wrong total in the end",
-        ran(&|outcome| count(outcome.state.rows - outcome.state.right)),
-    );
-    add("acknowledged writes lost", ran(&|outcome| count(outcome.state.lost(outcome.acknowledged))));
-    add("rows changed by the migration", ran(&|outcome| count(outcome.written)));
-    add("time the migration took", ran(&|outcome| duration(outcome.took)));
     let same = if seen.difference().is_empty() { "the same" } else { "NOT the same" };
     format!(
         "{}Columns, constraints, indexes and triggers in the end: {same} in both databases.\n\
@@ -113,25 +81,6 @@ fn figures(seen: &Seen) -> String {
         duration(AFTER),
         duration(DEPLOY),
     )
-}
-
-/// The SQLSTATEs that were seen, in order.
-fn codes(windows: [&Window; 2]) -> BTreeSet<String> {
-    windows.iter().flat_map(|window| window.errors.keys().cloned()).collect()
-}
-
-/// What the demo's statements can run into, in words.
-fn meaning(code: &str) -> &'static str {
-    match code {
-        "23502" => "null value: old code does not know the column",
-        "40P01" => "deadlock",
-        "55P03" => "lock timeout",
-        "57014" => "cancelled",
-        "0A000" => "cached plan",
-        "connection" => "lost",
-        "wrong" => "answer",
-        _ => "",
-    }
 }
 
 fn charts(seen: &Seen) -> String {

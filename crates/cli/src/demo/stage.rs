@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::args::{Color, Global};
-use crate::render::{duration, say};
+use crate::render::{FAINT, duration, say};
 
 /// A log gets a line this often while something lasts.
 const PACE: Duration = Duration::from_secs(10);
@@ -32,6 +32,8 @@ struct Now {
     title: String,
     since: Instant,
     said: Instant,
+    /// The sentence that a log has had already.
+    meaning: &'static str,
 }
 
 impl Stage {
@@ -45,7 +47,7 @@ impl Stage {
             (false, false) => Show::Lines,
         };
         let now = Instant::now();
-        Stage { show, now: Mutex::new(Now { title: String::new(), since: now, said: now }) }
+        Stage { show, now: Mutex::new(Now { title: String::new(), since: now, said: now, meaning: "" }) }
     }
 
     /// Something begins.
@@ -62,21 +64,27 @@ impl Stage {
             }
         }
         let now = Instant::now();
-        *self.now() = Now { title, since: now, said: now };
+        *self.now() = Now { title, since: now, said: now, meaning: "" };
     }
 
-    /// It goes on: what is done just now, which share of it is done, and what the clients feel.
-    pub fn working(&self, what: &str, done: Option<f64>, clients: &str) {
+    /// It goes on: what is done just now, which share of it is done, what the clients feel, and what there is to see in that.
+    pub fn working(&self, what: &str, done: Option<f64>, clients: &str, meaning: &'static str) {
         let what = what.lines().next().unwrap_or_default();
         let share = done.map(|done| format!(" {:.0} %", done.clamp(0.0, 1.0) * 100.0)).unwrap_or_default();
         match &self.show {
             Show::Nothing => {}
             Show::Bar(bar) => {
                 let drawn = done.map(|done| format!("{} ", draw(done))).unwrap_or_default();
-                bar.set_message(format!("\n    {drawn}{what}{share}\n    {clients}"));
+                bar.set_message(format!(
+                    "\n    {drawn}{what}{share}\n    {clients}\n    {FAINT}{meaning}{FAINT:#}"
+                ));
             }
             Show::Lines => {
                 let mut now = self.now();
+                if now.meaning != meaning {
+                    now.meaning = meaning;
+                    say(&format!("  {:>6}  {what}: {meaning}", duration(now.since.elapsed())));
+                }
                 if now.said.elapsed() >= PACE {
                     now.said = Instant::now();
                     say(&format!("  {:>6}  {what}{share}; {clients}", duration(now.since.elapsed())));

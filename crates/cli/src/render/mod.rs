@@ -62,19 +62,7 @@ pub fn count(number: u64) -> String {
     out
 }
 
-/// `3.4 MB`, in powers of 1024 as `pg_size_pretty` counts.
-pub fn bytes(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
-    let mut size = bytes as f64;
-    let mut unit = "bytes";
-    for next in UNITS {
-        if size < 1024.0 {
-            break;
-        }
-        (size, unit) = (size / 1024.0, next);
-    }
-    if unit == "bytes" { format!("{bytes} bytes") } else { format!("{size:.1} {unit}") }
-}
+pub use concertina_plan::estimate::bytes;
 
 /// `1 step`, `2 steps`
 pub fn plural(number: usize, one: &str) -> String {

@@ -1,21 +1,33 @@
 //! A plan for reviewers: `concertina_plan::explain`, coloured.
 
 use anstyle::Style;
-use concertina_plan::explain::{Role, lines};
+use concertina_plan::estimate::{Expected, bytes, span};
+use concertina_plan::explain::{Role, estimated};
 use concertina_plan::plan::Plan;
+use concertina_run::outlook::Outlook;
+use concertina_run::room::Known;
 
 use super::{BAD, FAINT, GOOD, STRONG, WARN};
 use crate::wire::PlannedMigration;
 
+/// A plan with what surrounds it.
+pub(crate) struct Shown {
+    pub(crate) plan: Plan,
+    pub(crate) outside: PlannedMigration,
+    /// What lies before it; `None` until it was looked at.
+    pub(crate) outlook: Option<Outlook>,
+}
+
 /// Several plans, one after the other.
-pub(crate) fn texts(plans: &[(Plan, PlannedMigration)]) -> String {
-    let texts: Vec<String> = plans.iter().map(|(plan, outside)| text(plan, outside)).collect();
+pub(crate) fn texts(plans: &[Shown]) -> String {
+    let texts: Vec<String> = plans.iter().map(text).collect();
     texts.join("\n\n")
 }
 
-fn text(plan: &Plan, outside: &PlannedMigration) -> String {
+fn text(Shown { plan, outside, outlook }: &Shown) -> String {
     let mut out = String::new();
-    for line in lines(plan) {
+    let estimates = outlook.as_ref().map_or(&[][..], |outlook| &outlook.steps);
+    for line in estimated(plan, estimates) {
         let style = style(line.role);
         out.push_str(&format!("{style}{}{style:#}\n", line.text.trim_end()));
         if line.role == Role::Server {
@@ -34,7 +46,35 @@ fn text(plan: &Plan, outside: &PlannedMigration) -> String {
                     out.push_str(&format!("  {}\n    {};\n", missing.what, missing.grant));
                 }
             }
+            out.push_str(&outlook.as_ref().map(before).unwrap_or_default());
         }
+    }
+    out
+}
+
+/// What all that is left takes together, and whether the server's disk has room for it.
+fn before(outlook: &Outlook) -> String {
+    let left = outlook.left.iter().filter_map(|step| outlook.steps.get(*step));
+    let Some(expected) = left.map(|step| step.expected).reduce(Expected::plus) else { return String::new() };
+    let mut out = format!("Time: {}\n", span(&expected));
+    if outlook.need() > 0 {
+        let free = match &outlook.free {
+            Known::Free(free) => format!("; {} are free, by {}", bytes(free.data), free.source),
+            Known::Unknown(why) => format!("; what is free is not known: {why}"),
+            Known::Unchecked => String::new(),
+        };
+        out.push_str(&format!("Room: up to {} on the server's disk{free}\n", bytes(outlook.need())));
+    }
+    if let Some(short) = &outlook.shortage {
+        out.push_str(&format!(
+            "{BAD}Not enough room{BAD:#} for step {}: it needs {}, and {} may be used\n",
+            short.step + 1,
+            bytes(short.need),
+            bytes(short.have)
+        ));
+    }
+    for holder in outlook.wal.holders.iter().filter(|_| outlook.need() > 0) {
+        out.push_str(&format!("{WARN}WAL is held back{WARN:#} by {}\n", holder.what));
     }
     out
 }
@@ -46,6 +86,6 @@ fn style(role: Role) -> Style {
         Role::WeakLock => GOOD,
         Role::StrongLock | Role::Notice => WARN,
         Role::Fact => BAD,
-        Role::Asked | Role::Work | Role::Undo | Role::Blank => Style::new(),
+        Role::Asked | Role::Work | Role::Estimate | Role::Undo | Role::Blank => Style::new(),
     }
 }

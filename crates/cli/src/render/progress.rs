@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use concertina_plan::estimate::span;
 use concertina_run::event::{Event, Observer};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -92,12 +93,17 @@ impl State {
                 (self.steps, self.begun) = (*steps, 0);
                 self.line(&format!("{migration}: {command}, {}", plural(*steps, "step")));
             }
-            Event::StepStarted { phase, title, resumed, .. } => {
+            Event::StepStarted { phase, title, resumed, expected, .. } => {
                 self.begun += 1;
                 (self.rows, self.stall) = (None, None);
                 self.pace = Pace { progress: Some(now), ..Pace::default() };
-                let resumed = if *resumed { ", goes on" } else { "" };
-                self.title = format!("{} {}: {title}{resumed}", self.number(), phase.as_str());
+                let more = match expected {
+                    _ if *resumed => ", goes on".to_owned(),
+                    // What is over in a moment needs no announcement.
+                    Some(expected) if expected.low >= 1.0 => format!(", expected to take {}", span(expected)),
+                    _ => String::new(),
+                };
+                self.title = format!("{} {}: {title}{more}", self.number(), phase.as_str());
                 match &self.show {
                     Show::Bar(bar) => start(bar, &self.title),
                     _ => self.line(&self.title.clone()),
@@ -252,6 +258,7 @@ mod tests {
     use concertina_plan::plan::Phase;
 
     use super::*;
+    use concertina_plan::estimate::{Basis, Expected};
 
     #[derive(Clone, Default)]
     struct Sink(Arc<Mutex<Vec<u8>>>);
@@ -267,7 +274,13 @@ mod tests {
     }
 
     fn started() -> Event {
-        Event::StepStarted { step: 3, phase: Phase::Backfill, title: "Fill total".into(), resumed: false }
+        Event::StepStarted {
+            step: 3,
+            phase: Phase::Backfill,
+            title: "Fill total".into(),
+            resumed: false,
+            expected: None,
+        }
     }
 
     fn at(second: u64, event: Event) -> (u64, Event) {
@@ -327,6 +340,20 @@ mod tests {
 0001_a: done in 31.0 s
 "
         );
+    }
+
+    #[test]
+    fn a_long_step_says_beforehand_what_is_expected() {
+        let log = |low| {
+            let expected = Some(Expected { low, high: 300.0, basis: Basis::Measured(3) });
+            let Event::StepStarted { step, phase, title, resumed, .. } = started() else { unreachable!() };
+            log(vec![at(0, Event::StepStarted { step, phase, title, resumed, expected })])
+        };
+        assert_eq!(
+            log(60.0),
+            "[1/1] backfill: Fill total, expected to take 60 s to 5 min (as 3 earlier steps on this server)\n"
+        );
+        assert_eq!(log(0.5), "[1/1] backfill: Fill total\n");
     }
 
     #[test]

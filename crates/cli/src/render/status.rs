@@ -1,8 +1,11 @@
 //! Where every migration stands: a table, then what stands out about the ones under way.
 
+use std::time::Duration;
+
+use concertina_plan::estimate::span;
 use concertina_run::state::{MigrationState, MigrationStatus, StepState};
 
-use super::{BAD, FAINT, STRONG, WARN, count, plural, table, table_text, time};
+use super::{BAD, FAINT, STRONG, WARN, count, duration, plural, table, table_text, time};
 
 /// How many claims are named one by one.
 const CLAIMS: usize = 6;
@@ -63,10 +66,15 @@ fn details(migration: &MigrationStatus) -> String {
     if let Some(step) = current {
         let rows = step.rows.map(|rows| format!(", {} rows", count(rows))).unwrap_or_default();
         lines.push(format!("step {} ({}): {}{rows}", step.step, step.phase.as_str(), step.title));
+        if let (Some(estimate), Some(seconds)) = (&step.estimate, step.seconds) {
+            let so_far = duration(Duration::from_secs_f64(seconds.max(0.0)));
+            lines.push(format!("begun {so_far} ago, expected to take {}", span(&estimate.expected)));
+        }
         if step.attempts > 1 {
             lines.push(format!("tried {} times", step.attempts));
         }
     }
+    lines.extend(took(migration));
     let waited: f64 = migration.steps.iter().map(|step| step.victim_ms).sum();
     if waited >= 1.0 && migration.state != MigrationState::Done {
         lines.push(format!("other sessions waited {waited:.0} ms because of it, all together"));
@@ -91,6 +99,20 @@ fn details(migration: &MigrationStatus) -> String {
     }
     let lines: String = lines.into_iter().map(|line| format!("  {line}\n")).collect();
     format!("\n{STRONG}{}{STRONG:#}\n{lines}", migration.name)
+}
+
+/// What the finished steps of a migration under way took, beside what was expected of them.
+fn took(migration: &MigrationStatus) -> Option<String> {
+    if migration.state == MigrationState::Done {
+        return None;
+    }
+    let done = migration.steps.iter().filter_map(|step| {
+        let estimate = step.estimate.as_ref().filter(|_| step.state == StepState::Done)?;
+        Some((estimate.took?, estimate.expected))
+    });
+    let (took, expected) = done.reduce(|(a, x), (b, y)| (a + b, x.plus(y)))?;
+    let took = duration(Duration::from_secs_f64(took.max(0.0)));
+    Some(format!("finished steps took {took}, expected were {}", span(&expected)))
 }
 
 /// The command that moves things on.
@@ -119,8 +141,10 @@ fn next(migrations: &[MigrationStatus]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use concertina_plan::estimate::{Basis, Expected, Room};
     use concertina_plan::plan::{Claim, Phase};
     use concertina_plan::sql::ident::{Ident, Name};
+    use concertina_run::ledger::EstimateRow;
     use concertina_run::state::StepStatus;
 
     use super::*;
@@ -153,6 +177,13 @@ mod tests {
             rows: Some(1_200_000),
             seconds: Some(3.0),
             victim_ms: 12.0,
+            estimate: Some(EstimateRow {
+                ordinal: 0,
+                expected: Expected { low: 2.0, high: 90.0, basis: Basis::Measured(2) },
+                room: Room::default(),
+                took: (state == StepState::Done).then_some(2.5),
+                waited: None,
+            }),
             error: None,
         }
     }
@@ -176,7 +207,9 @@ MIGRATION  STATE      STEPS  SINCE                 BY
 
 0002_b
   step 2 (backfill): Fill total, 1,200,000 rows
+  begun 3.0 s ago, expected to take 2 s to 90 s (as 2 earlier steps on this server)
   tried 2 times
+  finished steps took 2.5 s, expected were 2 s to 90 s (as 2 earlier steps on this server)
   other sessions waited 24 ms because of it, all together
   stopped with: gave way
 

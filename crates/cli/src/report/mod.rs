@@ -2,18 +2,24 @@
 //!
 //! ```text
 //! axis  seconds to per cent, long pauses folded      lanes  SVG of one row of a timeline      shell  the page around it
-//! run   the page of a migration's run (wire::ReportDocument)      steps  its steps in words
+//! timeline  the rows of a plan's steps                  steps  the same in words
+//! run   the page of a migration's run (wire::ReportDocument)      demo  the page of the demo (wire::DemoDocument)
+//! latency  what clients felt, over time
 //! ```
 //! Pure functions of the document that `--format json` prints. Drawn by hand: positions in per cent and text in pixels keep a
 //! chart legible from a telephone to a poster, which the chart crates, drawing into a fixed box, cannot. Whatever a colour
 //! says, a shape, a pattern or a word says as well, and every chart stands beside a table. `maud` escapes all text.
 
 mod axis;
+mod demo;
 mod lanes;
+mod latency;
 mod run;
 mod shell;
 mod steps;
+mod timeline;
 
+pub use demo::page as demo_page;
 pub use run::page as run_page;
 
 use std::time::Duration;

@@ -52,8 +52,10 @@ pub(crate) fn figures(figures: &[(String, &str)]) -> Markup {
 /// A table that scrolls by itself where the page is narrow. Columns after the first `text` ones hold numbers.
 pub(crate) fn table(caption: &str, text: usize, head: &[&str], rows: &[Vec<String>]) -> Markup {
     let class = |column: usize| (column >= text).then_some("number");
+    // Names of 63 bytes may be broken anywhere; `Contract` may not.
+    let long = |cell: &str| (cell.len() > 16).then_some("long");
     html! {
-        div.scroll tabindex="0" role="region" aria-label=(caption) {
+        div.scroll.wide[head.len() > 6] tabindex="0" role="region" aria-label=(caption) {
             table {
                 caption { (caption) }
                 thead { tr { @for (at, name) in head.iter().enumerate() { th class=[class(at)] scope="col" { (name) } } } }
@@ -61,7 +63,7 @@ pub(crate) fn table(caption: &str, text: usize, head: &[&str], rows: &[Vec<Strin
                     @for row in rows {
                         tr {
                             @for (at, cell) in row.iter().enumerate() {
-                                @if at == 0 { th scope="row" { (cell) } } @else { td class=[class(at)] { (cell) } }
+                                @if at == 0 { th scope="row" { (cell) } } @else { td class=[class(at).or(long(cell))] { (cell) } }
                             }
                         }
                     }

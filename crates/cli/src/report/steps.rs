@@ -7,7 +7,7 @@ use crate::render::{count, time};
 use crate::wire::{Action, Direction, Phase, ReportDocument, ReportSpan, ReportStep, Spent, StepState};
 
 /// A row a step.
-pub(crate) fn table(report: &ReportDocument) -> Markup {
+pub(crate) fn table(steps: &[ReportStep]) -> Markup {
     let head = [
         "step",
         "phase",
@@ -15,13 +15,14 @@ pub(crate) fn table(report: &ReportDocument) -> Markup {
         "state",
         "strongest locks",
         "took",
+        "expected",
         "tries",
         "waited for locks",
         "others waited",
         "rows",
         "rows/s",
     ];
-    let rows: Vec<Vec<String>> = report.steps.iter().map(row).collect();
+    let rows: Vec<Vec<String>> = steps.iter().map(row).collect();
     shell::table("What was planned, and what came of it", 5, &head, &rows)
 }
 
@@ -38,9 +39,10 @@ fn row(step: &ReportStep) -> Vec<String> {
         state(step.state).to_owned(),
         locks(step),
         step.worked_seconds.map(seconds).unwrap_or_default(),
-        step.attempts.to_string(),
+        step.estimate.as_ref().map(|it| it.expected.words()).unwrap_or_default(),
+        if step.attempts > 0 { step.attempts.to_string() } else { String::new() },
         lock_wait(step),
-        seen(step.victim_ms),
+        if step.attempts > 0 { seen(step.victim_ms) } else { String::new() },
         step.rows.map(|rows| format!("{}{planned}", count(rows))).unwrap_or_default(),
         number(step.rows_per_second.map(|rate| rate.round() as u64)),
     ]
@@ -52,6 +54,14 @@ fn lock_wait(step: &ReportStep) -> String {
         None => String::new(),
         Some(_) if step.lock_wait_ms <= 0.0 => "under 1 ms".to_owned(),
         Some(_) => ms(step.lock_wait_ms),
+    }
+}
+
+/// `Step 3`, `Undo of step 3`
+fn heading(step: &ReportStep) -> String {
+    match step.direction {
+        Direction::Forward => format!("Step {}", step.step),
+        Direction::Undo => format!("Undo of step {}", step.step),
     }
 }
 
@@ -70,7 +80,8 @@ pub(crate) fn phase(phase: Phase) -> &'static str {
 fn state(state: StepState) -> &'static str {
     match state {
         StepState::Pending => "not begun",
-        StepState::Running => "running",
+        // Whether somebody is at it just now, the ledger does not say.
+        StepState::Running => "not finished",
         StepState::Done => "done",
         StepState::Failed => "failed",
         StepState::Undone => "taken back",
@@ -93,12 +104,12 @@ pub(crate) fn took(step: &ReportStep) -> String {
 }
 
 /// A section a step.
-pub(crate) fn details(report: &ReportDocument) -> Markup {
+pub(crate) fn details(steps: &[ReportStep]) -> Markup {
     html! {
-        @for step in &report.steps {
+        @for step in steps {
             section {
-                h3 { "Step " (name(step)) ": " (step.title) }
-                p { (step.why) }
+                h3 { (heading(step)) ": " (step.title) }
+                p { span.faint { "Why: " } (step.why) }
                 p.faint { (took(step)) ". Locks: " (locks(step)) "." }
                 @if let Some(error) = &step.error { p.bad { (error) } }
                 (sql(&step.action))

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::Document;
+use super::{Document, Lock, ReportStep};
 
 /// The same migration file, run naively and with Concertina, on equal databases under equal traffic.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -26,10 +26,14 @@ pub struct DemoDocument {
     pub rate: f64,
     /// Connections that shared them.
     pub connections: usize,
+    /// `stall.max`: so long may Concertina keep a session waiting, in milliseconds.
+    pub max_stall_ms: f64,
     /// The file in one transaction, then the deploy.
     pub naive: Run,
     /// expand, the deploy, contract.
     pub concertina: Run,
+    /// The steps of Concertina's plan, with what came of them; seconds count from the start of its traffic.
+    pub steps: Vec<ReportStep>,
     /// What must not be: wrong rows, lost writes, operations without an answer, schemas that differ. Empty if all is well.
     pub faults: Vec<String>,
 }
@@ -63,6 +67,10 @@ pub struct Run {
     pub acknowledged_writes_lost: u64,
     /// What happened when.
     pub spans: Vec<Span>,
+    /// Locks that the migration held and that keep readers or writers waiting, in the order in which they were taken.
+    pub locks: Vec<HeldLock>,
+    /// What clients felt, tenth of a second by tenth of a second.
+    pub moments: Vec<Moment>,
     /// The longest that an operation took, for each second of the whole run, in milliseconds.
     pub worst_ms_by_second: Vec<f64>,
 }
@@ -87,10 +95,42 @@ pub struct Felt {
 /// A part of a run, in seconds from the start of the traffic.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Span {
+    /// The character that stands for it in charts: the statement's number, the phase's initial, `d` for the deploy, `.` where
+    /// only clients are at work.
+    pub mark: char,
     /// A statement, a phase, the deploy.
     pub what: String,
     /// Beginning.
     pub from_seconds: f64,
     /// End.
     pub to_seconds: f64,
+}
+
+/// A lock that was held on a table that clients use.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct HeldLock {
+    /// Which lock.
+    #[serde(flatten)]
+    pub lock: Lock,
+    /// From when on it was surely held.
+    pub from_seconds: f64,
+    /// Its end.
+    pub to_seconds: f64,
+}
+
+/// Operations that fell due within a tenth of a second; times in milliseconds.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Moment {
+    /// Its beginning, in seconds from the start of the traffic.
+    pub at_seconds: f64,
+    /// Operations that were answered, with success or not.
+    pub answered: u64,
+    /// Those that failed, by SQLSTATE.
+    pub errors: BTreeMap<String, u64>,
+    /// Median.
+    pub p50_ms: f64,
+    /// 99th percentile.
+    pub p99_ms: f64,
+    /// The longest.
+    pub worst_ms: f64,
 }

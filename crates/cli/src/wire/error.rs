@@ -25,6 +25,19 @@ pub struct ErrorDocument {
     pub missing_rights: Vec<MissingRight>,
     /// Statements that cannot be planned.
     pub refused: Option<RefusedMigration>,
+    /// The step for which the server's disk has too little room.
+    pub shortage: Option<Shortage>,
+}
+
+/// A step for which the server's disk has too little room.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Shortage {
+    /// Number in the plan, from 1.
+    pub step: usize,
+    /// Bytes that must be free.
+    pub need_bytes: u64,
+    /// Bytes that are free, what `disk.reserve` leaves alone not counted.
+    pub have_bytes: u64,
 }
 
 impl Document for ErrorDocument {
@@ -42,6 +55,11 @@ impl From<&Failure> for ErrorDocument {
             rows: failure.rows.to_vec(),
             missing_rights: failure.missing_rights.iter().map(MissingRight::from).collect(),
             refused: failure.refusal.as_deref().map(RefusedMigration::from),
+            shortage: failure.shortage.map(|it| Shortage {
+                step: it.step,
+                need_bytes: it.need,
+                have_bytes: it.have,
+            }),
         }
     }
 }

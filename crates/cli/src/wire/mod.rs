@@ -12,6 +12,7 @@ mod archive;
 mod check;
 mod demo;
 mod error;
+mod estimate;
 mod history;
 mod outcome;
 mod plan;
@@ -19,10 +20,11 @@ mod report;
 mod status;
 
 pub use adopt::{AcceptDocument, BaselineDocument, RemovedArchive, UninstallDocument, What};
-pub use archive::ArchiveDocument;
+pub use archive::{ArchiveDocument, ArchiveFileDocument};
 pub use check::{CheckDocument, CheckedMigration, FailedMigration, LoadedDump, SkippedStatement};
-pub use demo::{DemoDocument, Felt, Run, Span};
+pub use demo::{DemoDocument, Felt, HeldLock, Moment, Run, Span};
 pub use error::ErrorDocument;
+pub use estimate::{Estimate, KeptEstimate};
 pub use history::{Event, HistoryDocument};
 pub use outcome::{CreatedDocument, InitDocument, OutcomeDocument};
 pub use plan::{Action, Lock, MissingRight, PlanDocument, PlannedMigration, RefusedMigration};
@@ -87,6 +89,7 @@ pub fn schemas() -> Vec<(String, serde_json::Value)> {
         one::<HistoryDocument>(),
         one::<ReportDocument>(),
         one::<ArchiveDocument>(),
+        one::<ArchiveFileDocument>(),
         one::<OutcomeDocument>(),
         one::<InitDocument>(),
         one::<CreatedDocument>(),

@@ -5,9 +5,11 @@ use concertina_plan::plan::{
 };
 use concertina_plan::rights::Missing;
 use concertina_plan::sql::ident::Ident;
+use concertina_run::outlook::Outlook;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::estimate::{Disk, Estimate};
 use super::{Document, Phase};
 use crate::failure::Refusal;
 
@@ -43,6 +45,8 @@ pub struct PlannedMigration {
     pub runs_after: Vec<String>,
     /// Rights that the role lacks for it. `expand` and `contract` do not begin while there are any.
     pub missing_rights: Vec<MissingRight>,
+    /// Room on the server's disk for the steps that are still to be run.
+    pub disk: Option<Disk>,
     /// The file's statements.
     pub statements: Vec<Statement>,
     /// Steps in the order in which they run.
@@ -108,6 +112,8 @@ pub struct Step {
     pub undo: Undo,
     /// It removes data: contract asks first.
     pub destroys: bool,
+    /// How long it may take, and the room that it may need. For one that has begun, as it was expected then.
+    pub estimate: Option<Estimate>,
 }
 
 /// What is executed, and how.
@@ -259,6 +265,7 @@ impl PlannedMigration {
             search_path: plan.search_path.iter().map(|schema| schema.as_str().to_owned()).collect(),
             runs_after,
             missing_rights: Vec::new(),
+            disk: None,
             statements: plan.statements.iter().map(Statement::from).collect(),
             steps: plan.steps.iter().enumerate().map(|(at, step)| Step::new(at + 1, step)).collect(),
             notices: plan
@@ -270,6 +277,16 @@ impl PlannedMigration {
                     message: notice.message.clone(),
                 })
                 .collect(),
+        }
+    }
+}
+
+impl PlannedMigration {
+    /// Adds what is expected of it.
+    pub fn add_outlook(&mut self, outlook: &Outlook) {
+        self.disk = Some(Disk::from(outlook));
+        for (step, estimate) in self.steps.iter_mut().zip(&outlook.steps) {
+            step.estimate = Some(Estimate::from(estimate));
         }
     }
 }
@@ -301,6 +318,7 @@ impl Step {
             work: step.work.iter().map(Work::from).collect(),
             undo: Undo::from(&step.undo),
             destroys: step.destroys,
+            estimate: None,
         }
     }
 }
@@ -337,8 +355,12 @@ fn describe_write(write: &Write) -> String {
             format!("SET {}", set.join(", "))
         }
         Write::Delete { .. } => "delete".to_owned(),
-        Write::Copy { into, columns } => format!("copy {} into {into}", names(columns)),
+        Write::Copy { into, columns, .. } => format!("copy {} into {into}", names(columns)),
         Write::Restore { from, column, .. } => format!("SET {column} from {from}"),
+        Write::Keeping { what, into, .. } => {
+            format!("{}, each row as it was kept in {into}", describe_write(what))
+        }
+        Write::PutBack { from, .. } => format!("put back from {from}"),
     }
 }
 

@@ -6,6 +6,7 @@ use concertina_run::state::HistoryEntry;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::estimate::KeptEstimate;
 use super::history::Event;
 use super::plan::{Action, Lock};
 use super::status::{State, StepState};
@@ -75,6 +76,8 @@ pub struct ReportStep {
     pub ended_seconds: Option<f64>,
     /// How long it was at work, waits included and interruptions left out.
     pub worked_seconds: Option<f64>,
+    /// What was expected of it; absent for undo, and while no command has come to it.
+    pub estimate: Option<KeptEstimate>,
     /// Rows written, for a backfill.
     pub rows: Option<u64>,
     /// Rows written for each second at work.
@@ -210,6 +213,7 @@ impl From<&StepReport> for ReportStep {
             began_seconds: row.map(|row| row.began),
             ended_seconds: row.filter(|row| row.finished_at.is_some()).map(|row| row.began + row.seconds),
             worked_seconds: worked,
+            estimate: report.estimate.as_ref().map(KeptEstimate::from),
             rows,
             rows_per_second: rows.zip(worked).and_then(per_second),
             lock_wait_ms: row.map_or(0.0, |row| row.lock_wait_ms),
@@ -218,6 +222,20 @@ impl From<&StepReport> for ReportStep {
             error: row.and_then(|row| row.error.clone()),
             spans: report.spans.iter().map(ReportSpan::from).collect(),
         }
+    }
+}
+
+impl ReportStep {
+    /// The same, with seconds that count from another beginning.
+    pub(crate) fn later(mut self, by: f64) -> Self {
+        for seconds in [&mut self.began_seconds, &mut self.ended_seconds].into_iter().flatten() {
+            *seconds += by;
+        }
+        for span in &mut self.spans {
+            span.from_seconds += by;
+            span.to_seconds += by;
+        }
+        self
     }
 }
 

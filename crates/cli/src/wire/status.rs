@@ -4,6 +4,7 @@ use concertina_run::state::{MigrationState, MigrationStatus, StepState as Intern
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::estimate::KeptEstimate;
 use super::{Document, Phase};
 
 /// Where every migration stands, in order.
@@ -96,6 +97,8 @@ pub struct Step {
     pub seconds: Option<f64>,
     /// Sum of the milliseconds that other sessions waited because of it.
     pub victim_ms: f64,
+    /// What was expected of it, beside what it took; absent while no command has come to it.
+    pub estimate: Option<KeptEstimate>,
     /// Error of the last try.
     pub error: Option<String>,
 }
@@ -188,6 +191,7 @@ impl From<&StepStatus> for Step {
             rows: step.rows,
             seconds: step.seconds,
             victim_ms: step.victim_ms,
+            estimate: step.estimate.as_ref().map(KeptEstimate::from),
             error: step.error.clone(),
         }
     }

@@ -1,6 +1,8 @@
 //! The command as its users meet it: the binary itself, on real servers, and the documentation about it.
 #![expect(clippy::unwrap_used, reason = "a failed setup is a failed test, in helpers too")]
 
+#[path = "../support/page.rs"]
+mod page;
 mod project;
 mod validate;
 
@@ -12,8 +14,10 @@ mod interrupted;
 mod live;
 mod offline;
 mod owner;
+mod pages;
 mod readme;
 mod rights;
+mod room;
 mod schemas;
 mod secrets;
 

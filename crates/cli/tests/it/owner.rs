@@ -16,49 +16,131 @@ fn write(file: &Path, text: &str) {
     chown(file, Some(owner.uid()), Some(owner.gid())).unwrap();
 }
 
+/// What a server and a client need to prove each other who they are.
+struct Trust {
+    root: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Trust {
+    fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "root");
+        Self { root: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap() }
+    }
+
+    /// A server that lets this role in over TLS with a certificate, and in no other way.
+    async fn server(&self, login: &str) -> Server {
+        let server = Server::start(&Installation::find().unwrap(), Options::new().tcp()).await.unwrap();
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec!["localhost".to_owned()])
+            .unwrap()
+            .signed_by(&key, &self.root)
+            .unwrap();
+        let data = server.data();
+        write(&data.join("server.crt"), &certificate.pem());
+        write(&data.join("server.key"), &key.serialize_pem());
+        write(&data.join("root.crt"), &self.root.pem());
+        let rest = fs::read_to_string(data.join("pg_hba.conf")).unwrap();
+        let rules =
+            format!("hostssl all {login} all cert\nhost all {login} all reject\nlocal all {login} reject\n");
+        fs::write(data.join("pg_hba.conf"), format!("{rules}{rest}")).unwrap();
+        server.psql("postgres", "ALTER SYSTEM SET ssl = on").await.unwrap();
+        server.psql("postgres", "ALTER SYSTEM SET ssl_ca_file = 'root.crt'").await.unwrap();
+        server.reload().unwrap();
+        while server.psql("postgres", "SHOW ssl").await.unwrap() != "on\n" {}
+        server
+    }
+
+    /// A project whose files lie where libpq looks for them, so that the URL holds nothing that is a secret.
+    fn project(&self, server: &Server, login: &str) -> Project {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, login);
+        let certificate = params.signed_by(&key, &self.root).unwrap();
+        let mut project = Project::new();
+        let home = project.path().join("home");
+        let files = home.join(".postgresql");
+        fs::create_dir_all(&files).unwrap();
+        write(&files.join("root.crt"), &self.root.pem());
+        write(&files.join("postgresql.crt"), &certificate.pem());
+        write(&files.join("postgresql.key"), &key.serialize_pem());
+        project.set("HOME", home.to_str().unwrap());
+        project.set("PGPORT", &server.port().to_string());
+        project.set("DATABASE_URL", &format!("postgresql://{login}@localhost/app?sslmode=verify-full"));
+        project
+    }
+}
+
+/// A database of several hundred tables that somebody else's tool has migrated so far, taken over and changed by the role of
+/// docs/rights.md, over TLS, with a certificate.
+#[tokio::test]
+async fn several_hundred_tables_are_adopted_and_migrated_by_the_documented_role_over_verify_full() {
+    let trust = Trust::new();
+    let server = trust.server("app_migrate").await;
+    server.create_database("app").await.unwrap();
+    let (grants, toml) = crate::rights::documented();
+    let schema = r#"CREATE ROLE app_owner; REVOKE ALL ON SCHEMA public FROM PUBLIC; GRANT USAGE, CREATE ON SCHEMA public TO app_owner;
+        SET ROLE app_owner; DO $$ BEGIN
+          FOR i IN 1..400 LOOP
+            EXECUTE format('CREATE TABLE %I (id bigint PRIMARY KEY, name text, parent bigint)', 'table ' || i);
+            EXECUTE format('INSERT INTO %I SELECT g, ''Row '' || g, g FROM generate_series(1, 20) AS g', 'table ' || i);
+            EXECUTE format('CREATE INDEX ON %I (name)', 'table ' || i);
+            IF i > 1 THEN
+              EXECUTE format('ALTER TABLE %I ADD FOREIGN KEY (parent) REFERENCES %I', 'table ' || i, 'table ' || i - 1);
+            END IF;
+          END LOOP; END $$; ANALYZE"#;
+    server.psql("app", schema).await.unwrap();
+    server.psql("app", &grants).await.unwrap();
+    let project = trust.project(&server, "app_migrate");
+    fs::write(project.path().join("concertina.toml"), toml).unwrap();
+    for number in 1..=300 {
+        project.migration(&format!("{number:04}_step"), "SELECT 1 / 0; -- another tool ran this");
+    }
+    project.expect(0, &["baseline", "--all"]);
+    let before = server.pg_dump_schema("app").await.unwrap();
+
+    project.migration(
+        "0301_upper",
+        r#"ALTER TABLE "table 1" ADD COLUMN "Upper" text; UPDATE "table 1" SET "Upper" = upper(name);
+           ALTER TABLE "table 1" ALTER COLUMN "Upper" SET NOT NULL; CREATE UNIQUE INDEX ON "table 1" ("Upper");
+           ALTER TABLE "table 400" ADD FOREIGN KEY (parent) REFERENCES "table 1" (id);"#,
+    );
+    project.migration("0302_drop", r#"ALTER TABLE "table 200" DROP COLUMN name; DROP TABLE "table 400";"#);
+    project.expect(0, &["expand", "301"]);
+    project.expect(0, &["contract", "301"]);
+    let upper = r#"SELECT count(*) FROM "table 1" WHERE "Upper" = 'ROW ' || id"#;
+    assert_eq!(server.psql("app", upper).await.unwrap(), "20\n");
+    project.expect(0, &["expand"]);
+    project.expect(0, &["contract", "--yes"]);
+    let gone = r#"SELECT to_regclass('"table 400"') IS NULL"#;
+    assert_eq!(server.psql("app", gone).await.unwrap(), "t\n");
+
+    // All of the way back, to the byte but for the place of a column.
+    project.expect(0, &["undo", "302"]);
+    project.expect(0, &["undo", "301"]);
+    let rows = r#"SELECT count(*) FROM "table 200" AS a JOIN "table 400" AS b USING (id, name) WHERE a.name = 'Row ' || id"#;
+    assert_eq!(server.psql("app", rows).await.unwrap(), "20\n");
+    let lines = |dump: String| {
+        let mut lines: Vec<String> = dump.lines().map(|line| line.trim_end_matches(',').to_owned()).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(lines(server.pg_dump_schema("app").await.unwrap()), lines(before));
+    let own = "SELECT count(*) FROM pg_class WHERE relowner <> 'app_owner'::regrole AND relkind = 'r' AND oid >= 16384";
+    assert_eq!(server.psql("app", own).await.unwrap(), "0\n");
+}
+
 #[tokio::test]
 async fn a_migration_by_a_plain_owner_over_verify_full_with_a_client_certificate() {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.distinguished_name.push(DnType::CommonName, "root");
-    let root = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let server_key = KeyPair::generate().unwrap();
-    let server_certificate =
-        CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&server_key, &root).unwrap();
-    let own_key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, "deploy");
-    let own_certificate = params.signed_by(&own_key, &root).unwrap();
-
-    let server = Server::start(&Installation::find().unwrap(), Options::new().tcp()).await.unwrap();
+    let trust = Trust::new();
+    let server = trust.server("deploy").await;
     server.create_database("app").await.unwrap();
     let schema = "CREATE ROLE deploy LOGIN; GRANT CREATE ON DATABASE app TO deploy; CREATE SCHEMA shop AUTHORIZATION deploy;
         SET ROLE deploy; CREATE TABLE shop.users (id bigint PRIMARY KEY, email text);
         INSERT INTO shop.users SELECT i, 'USER' || i || '@EXAMPLE.COM' FROM generate_series(1, 2000) AS i; ANALYZE shop.users";
     server.psql("app", schema).await.unwrap();
-    let data = server.data();
-    write(&data.join("server.crt"), &server_certificate.pem());
-    write(&data.join("server.key"), &server_key.serialize_pem());
-    write(&data.join("root.crt"), &root.pem());
-    let rest = fs::read_to_string(data.join("pg_hba.conf")).unwrap();
-    let rules = "hostssl all deploy all cert\nhost all deploy all reject\nlocal all deploy reject\n";
-    fs::write(data.join("pg_hba.conf"), format!("{rules}{rest}")).unwrap();
-    server.psql("app", "ALTER SYSTEM SET ssl = on").await.unwrap();
-    server.psql("app", "ALTER SYSTEM SET ssl_ca_file = 'root.crt'").await.unwrap();
-    server.reload().unwrap();
-    while server.psql("app", "SHOW ssl").await.unwrap() != "on\n" {}
-
-    // The files where libpq looks for them, so that the URL holds nothing that is a secret.
-    let mut project = Project::new();
-    let home = project.path().join("home");
-    let files = home.join(".postgresql");
-    fs::create_dir_all(&files).unwrap();
-    write(&files.join("root.crt"), &root.pem());
-    write(&files.join("postgresql.crt"), &own_certificate.pem());
-    write(&files.join("postgresql.key"), &own_key.serialize_pem());
-    project.set("HOME", home.to_str().unwrap());
-    project.set("PGPORT", &server.port().to_string());
-    project.set("DATABASE_URL", "postgresql://deploy@localhost/app?sslmode=verify-full");
+    let mut project = trust.project(&server, "deploy");
     fs::write(project.path().join("concertina.toml"), "[database]\nsearch_path = [\"shop\"]\n").unwrap();
     project.migration(
         "0001_lower",

@@ -83,6 +83,15 @@ fn settled(line: &str) -> Option<String> {
     if ["rows/s", " waits", "tries again"].iter().any(|moment| line.contains(moment)) {
         return None;
     }
+    // What is free where the test runs, and the directory of its server.
+    if let Some((need, _)) =
+        line.split_once(" are free, by the file system of ").filter(|_| line.starts_with("Room: "))
+    {
+        let need = need.rsplit_once("; ").map_or(need, |(need, _)| need);
+        return Some(format!(
+            "{need}; 120.0 GB are free, by the file system of /var/lib/postgresql/15/main\n"
+        ));
+    }
     let line = match line.split_once(" postgres@") {
         Some((row, _host_and_pid)) => format!("{row} deploy@ci 4711"),
         None => line.split(", 1 session waited").next().unwrap_or(line).to_owned(),
@@ -90,14 +99,15 @@ fn settled(line: &str) -> Option<String> {
     Some(format!("{line}\n"))
 }
 
-/// The text without what differs from run to run: durations with their units, rates, instants, the server's version.
+/// The text without what differs from run to run or between servers: durations and sizes with their units, rates, instants, the server's
+/// version.
 fn timeless(text: &str) -> String {
-    const UNITS: [&str; 4] = ["ms", "s", "min", "h"];
+    const UNITS: [&str; 7] = ["ms", "s", "min", "h", "kB", "MB", "GB"];
     let mut out: Vec<String> = Vec::new();
     let mut words = text.split(' ').peekable();
     while let Some(word) = words.next() {
         let number = !word.is_empty() && word.chars().all(|c| c.is_ascii_digit() || c == '.' || c == ',');
-        let unit = words.peek().and_then(|next| next.split([',', '\n']).next()).unwrap_or("");
+        let unit = words.peek().and_then(|next| next.split([',', ';', '\n']).next()).unwrap_or("");
         let instant = word.starts_with("20") && word.len() >= 10 && word.contains('-');
         let clock = word.ends_with('Z') && word.contains(':');
         if number && UNITS.contains(&unit) {

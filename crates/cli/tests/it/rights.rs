@@ -84,7 +84,85 @@ async fn all_missing_rights_are_named_at_once_and_their_grants_are_enough() {
     assert_eq!(project.json(0, &["status"])["migrations"][0]["state"], "expanded");
     server.psql("My Shop", expected[2]).await.unwrap();
     project.expect(0, &["contract"]);
+
+    // The same for the way back, and nothing is begun.
+    server.psql("My Shop", "REVOKE \"The Owner\" FROM \"Deploy\"").await.unwrap();
+    let error = project.json(12, &["undo", "cents"]);
+    assert!(grants(&error["missing_rights"]).contains(&expected[2].to_owned()), "{error}");
+    assert_eq!(project.json(0, &["status"])["migrations"][0]["state"], "done");
+    server.psql("My Shop", expected[2]).await.unwrap();
     project.expect(0, &["undo", "cents"]);
+}
+
+/// All files that have not run are looked at before the first of them runs, with the ledger and without.
+#[tokio::test]
+async fn as_written_all_missing_rights_are_named_before_anything_runs() {
+    let (server, project) = start().await;
+    project.migration("0001_cents", "ALTER TABLE \"App\".\"Orders\" ADD COLUMN cents bigint;");
+    project.migration(
+        "0002_more",
+        "CREATE TABLE \"App\".notes (id bigint PRIMARY KEY, user_id bigint REFERENCES \"App\".users (id));
+         COMMENT ON TABLE public.settings IS 'x'; UPDATE \"App\".users SET email = lower(email);",
+    );
+    // Of the role that sees everything; the comment asks for what the statements before have asked for already.
+    let all: BTreeSet<String> = [
+        "GRANT CREATE ON DATABASE \"My Shop\" TO \"Deploy\"",
+        "GRANT USAGE, CREATE ON SCHEMA \"App\" TO \"Deploy\"",
+        "GRANT \"The Owner\" TO \"Deploy\"",
+        "GRANT REFERENCES ON TABLE \"App\".users TO \"Deploy\"",
+        "ALTER TABLE public.settings OWNER TO \"Deploy\"",
+    ]
+    .map(str::to_owned)
+    .into();
+    let simple = |code| project.json(code, &["apply", "--simple"]);
+    assert_eq!(grants(&simple(12)["missing_rights"]).into_iter().collect::<BTreeSet<_>>(), all);
+    let ledger = "GRANT CREATE ON DATABASE \"My Shop\" TO \"Deploy\"";
+    server.psql("My Shop", ledger).await.unwrap();
+    project.expect(0, &["init"]);
+    let rest = grants(&simple(12)["missing_rights"]);
+    assert_eq!(rest.len(), all.len() - 1, "{rest:?}");
+    assert_eq!(project.json(0, &["status"])["migrations"][0]["state"], "pending");
+    for grant in &rest {
+        server.psql("My Shop", grant).await.unwrap();
+    }
+    // What statements of data need is not looked up: the server says it, and the first file stays done.
+    let denied = project.expect(15, &["apply", "--simple"]);
+    assert!(denied.stderr.contains("0002_more.sql, line"), "{denied:?}");
+    assert_eq!(project.json(0, &["status"])["migrations"][0]["state"], "done");
+    server.psql("My Shop", "GRANT team TO \"Deploy\"").await.unwrap();
+    project.expect(0, &["apply", "--simple"]);
+}
+
+#[tokio::test]
+async fn baseline_and_the_archive_say_what_they_lack() {
+    let (server, project) = start().await;
+    let error = project.json(12, &["baseline", "--all"]);
+    let missing = grants(&error["missing_rights"]);
+    assert_eq!(missing, ["GRANT CREATE ON DATABASE \"My Shop\" TO \"Deploy\""], "{error}");
+    server.psql("My Shop", &missing[0]).await.unwrap();
+    project.expect(0, &["baseline", "--all"]);
+
+    project.migration("0002_drop", "DROP TABLE \"App\".\"Orders\";");
+    for grant in grants(&project.json(0, &["plan", "2"])["plans"][0]["missing_rights"]) {
+        server.psql("My Shop", &grant).await.unwrap();
+    }
+    server.psql("My Shop", "GRANT CREATE ON SCHEMA \"App\" TO \"Deploy\"").await.unwrap();
+    project.expect(0, &["expand", "2"]);
+    project.expect(0, &["contract", "2", "--yes"]);
+    server.psql("My Shop", "REVOKE \"The Owner\" FROM \"Deploy\"").await.unwrap();
+    // Its new owner could not be made otherwise, and who made the archive may remove what lies in it.
+    let error = project.json(12, &["archive", "restore", "2"]);
+    let missing = grants(&error["missing_rights"]);
+    assert!(missing.contains(&"GRANT \"The Owner\" TO \"Deploy\"".to_owned()), "{error}");
+    assert_eq!(project.json(0, &["status"])["migrations"][1]["state"], "done");
+
+    server.psql("My Shop", "ALTER SCHEMA concertina_archive OWNER TO team").await.unwrap();
+    server.psql("My Shop", "GRANT USAGE, CREATE ON SCHEMA concertina_archive TO \"Deploy\"").await.unwrap();
+    let purge = ["archive", "purge", "--older-than", "0s", "--yes"];
+    let error = project.json(12, &purge);
+    assert_eq!(grants(&error["missing_rights"]), ["GRANT \"The Owner\" TO \"Deploy\""], "{error}");
+    server.psql("My Shop", "GRANT \"The Owner\" TO \"Deploy\"").await.unwrap();
+    project.expect(0, &purge);
 }
 
 /// Each statement is asked for exactly when it is missing: none is there for nothing.
@@ -160,16 +238,21 @@ async fn everything_is_done_as_the_role_and_in_the_schemas_of_the_configuration(
     project.expect(0, &["undo", "cents"]);
 }
 
-/// What docs/rights.md says to run once is enough, and so is what it says is left.
-#[tokio::test]
-async fn the_documented_role_is_enough() {
+/// What docs/rights.md says to run once, and what it says of `concertina.toml`.
+pub(crate) fn documented() -> (String, String) {
     let page = std::fs::read_to_string(crate::root("docs/rights.md")).unwrap();
     let block = |from: &str, language: &str| {
         let rest = &page[page.find(from).unwrap()..];
         let begin = rest.find(&format!("```{language}\n")).unwrap() + language.len() + 4;
         rest[begin..begin + rest[begin..].find("```").unwrap()].to_owned()
     };
-    let (sql, toml) = (block("run by a test", "sql"), block("concertina.toml", "toml"));
+    (block("run by a test", "sql"), block("concertina.toml", "toml"))
+}
+
+/// What docs/rights.md says to run once is enough, and so is what it says is left.
+#[tokio::test]
+async fn the_documented_role_is_enough() {
+    let (sql, toml) = documented();
     let server = Server::start_default().await.unwrap();
     server.create_database("app").await.unwrap();
     let schema = "CREATE ROLE app_owner; CREATE TABLE users (id bigint PRIMARY KEY, email text); ALTER TABLE users OWNER TO app_owner;

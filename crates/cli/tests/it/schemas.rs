@@ -1,9 +1,12 @@
 //! Every document that is printed fits its published JSON Schema.
 
-use concertina::failure::{Failure, Refusal};
+use concertina::failure::{self, Failure, Refusal};
 use concertina::wire::{self, Document};
 use concertina::{ExitCode, render};
 use concertina_plan::diagnostic::{Code, Diagnostic};
+use concertina_plan::estimate::{
+    Basis, Demand, Expected, Free, Holder, Load, Measure, Room, Shortage, StepEstimate, WalKeeping,
+};
 use concertina_plan::pg::lock::LockMode;
 use concertina_plan::pg::version::Version;
 use concertina_plan::plan::{
@@ -12,6 +15,9 @@ use concertina_plan::plan::{
 };
 use concertina_plan::sql::ident::{Ident, Name};
 use concertina_run::engine::Outcome;
+use concertina_run::ledger::EstimateRow;
+use concertina_run::outlook::Outlook;
+use concertina_run::room::Known;
 use concertina_run::state::{HistoryEntry, MigrationState, MigrationStatus, StepState, StepStatus};
 use serde_json::{Value, json};
 
@@ -52,7 +58,7 @@ fn plan() -> Plan {
             "Copy a",
             "Undo needs it.",
             backfill(
-                Write::Copy { into: name(), columns: vec![Ident::new("id")] },
+                Write::Copy { into: name(), columns: vec![Ident::new("id")], only: None },
                 Walk::Key { columns: vec![Ident::new("id")] },
             ),
         ),
@@ -115,10 +121,43 @@ fn refusal() -> Refusal {
     }
 }
 
+fn kept() -> EstimateRow {
+    EstimateRow {
+        ordinal: 0,
+        expected: Expected { low: 0.1, high: 3.0, basis: Basis::Measured(2) },
+        room: Room { keeps: 1, passing: 2, wal: 3 },
+        took: Some(0.5),
+        waited: None,
+    }
+}
+
 #[test]
 fn plan_document() {
+    let outlook = |free, basis| {
+        let load = Load { measure: Measure::Scan, amount: 7 };
+        let step =
+            StepEstimate { load, expected: Expected { low: 0.0, high: 1.5, basis }, room: kept().room };
+        let short = Shortage { step: 0, need: 3, have: 2, wal: 1, wal_only: false };
+        Outlook {
+            steps: vec![step; plan().steps.len()],
+            left: vec![0],
+            demands: vec![Demand { step: 0, data: 1, wal: 2 }],
+            wal: WalKeeping {
+                max_wal_size: 1,
+                keep_size: 0,
+                holders: vec![Holder { what: "a slot".into(), limit: None }],
+            },
+            free,
+            shortage: Some(short),
+        }
+    };
+    let known = Known::Free(Free { data: 2, wal: Some(1), source: "df".into() });
+    let mut planned = wire::PlannedMigration::new(&plan(), false, vec!["0000_z".into()]);
+    planned.add_outlook(&outlook(known, Basis::Measured(3)));
+    let mut unknown = planned.clone();
+    unknown.add_outlook(&outlook(Known::Unknown("far away".into()), Basis::Unmeasured));
     check(&wire::PlanDocument {
-        plans: vec![wire::PlannedMigration::new(&plan(), false, vec!["0000_z".into()])],
+        plans: vec![planned, unknown],
         refused: Some(wire::RefusedMigration::from(&refusal())),
         not_planned: vec!["0003_c".into()],
     });
@@ -159,6 +198,7 @@ fn status_document() {
                     rows: Some(3),
                     seconds: Some(0.5),
                     victim_ms: 0.0,
+                    estimate: (state == StepState::Done).then_some(kept()),
                     error: None,
                 })
                 .collect(),
@@ -194,6 +234,7 @@ fn other_documents() {
     let mut failure = Failure::new(ExitCode::Refused, "no").hint("yes");
     failure.refusal = Some(Box::new(refusal()));
     failure.sqlstate = Some("55P03".into());
+    failure.shortage = Some(failure::Shortage { step: 1, need: 2, have: 1 });
     check(&wire::ErrorDocument::from(&failure));
     check(&wire::ErrorDocument::from(&Failure::usage("no")));
     check(&wire::BaselineDocument { recorded: vec!["0001_a".into()], known: vec!["0000_z".into()] });

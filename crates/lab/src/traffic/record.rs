@@ -112,6 +112,8 @@ pub struct Bucket {
     pub count: u64,
     /// Those that failed.
     pub failed: u64,
+    /// Median.
+    pub p50: Duration,
     /// 99th percentile.
     pub p99: Duration,
     /// The longest.
@@ -294,6 +296,7 @@ impl RawBucket {
             at: BUCKET * place as u32,
             count: all.len() as u64,
             failed: self.failed.len() as u64,
+            p50: rank(&all, 0.50),
             p99: rank(&all, 0.99),
             max: rank(&all, 1.0),
             errors: self.errors.clone(),

@@ -16,8 +16,10 @@ pub struct KeyColumn {
 /// The relation whose keys are walked: the archive that is brought back, or the table.
 pub fn key_source(backfill: &Backfill) -> &Name {
     match &backfill.write {
-        Write::Restore { from, .. } => from,
-        Write::Update { .. } | Write::Delete { .. } | Write::Copy { .. } => &backfill.table,
+        Write::Restore { from, .. } | Write::PutBack { from, .. } => from,
+        Write::Update { .. } | Write::Delete { .. } | Write::Copy { .. } | Write::Keeping { .. } => {
+            &backfill.table
+        }
     }
 }
 
@@ -64,6 +66,10 @@ pub fn key_batch(
 ) -> String {
     let alias = alias(backfill);
     let names = names(key);
+    // Rows that were deleted are looked for nowhere else.
+    if matches!(backfill.write, Write::PutBack { deleted: true, .. }) {
+        return write(backfill, &between(KEYS, &names, key, after, upto), Some(key_source(backfill)));
+    }
     let mut condition = between(&alias.to_string(), &names, key, after, upto);
     if *key_source(backfill) == backfill.table {
         return write(backfill, &condition, None);

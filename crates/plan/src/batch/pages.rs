@@ -39,7 +39,11 @@ pub fn any_pending(backfill: &Backfill) -> Option<String> {
         Write::Update { alias, pending, .. } => {
             Some(format!("SELECT 1 FROM ONLY {} AS {alias} WHERE {} LIMIT 1", backfill.table, wrap(pending)))
         }
-        Write::Delete { .. } | Write::Copy { .. } | Write::Restore { .. } => None,
+        Write::Delete { .. }
+        | Write::Copy { .. }
+        | Write::Restore { .. }
+        | Write::Keeping { .. }
+        | Write::PutBack { .. } => None,
     }
 }
 

@@ -100,14 +100,21 @@ fn a_copy_locks_its_rows_and_a_restore_walks_the_archive() {
     let key = key(&[("id", "bigint")]);
     let archive = Name::new("concertina_archive", "a");
     let id = Ident::new("id");
-    backfill.write = Write::Copy { into: archive.clone(), columns: vec![id.clone(), Ident::new("x")] };
+    backfill.write =
+        Write::Copy { into: archive.clone(), columns: vec![id.clone(), Ident::new("x")], only: None };
     assert_eq!(
         key_batch(&backfill, &key, None, &["9".to_owned()]),
         "WITH batch AS MATERIALIZED (SELECT id, x FROM ONLY app.\"Users\" AS concertina_row WHERE \
          concertina_row.id <= '9'::bigint FOR KEY SHARE) INSERT INTO concertina_archive.a (id, x) \
          SELECT id, x FROM batch ON CONFLICT DO NOTHING"
     );
-    backfill.write = Write::Restore { from: archive, key: vec![id], column: Ident::new("x") };
+    backfill.write = Write::Restore {
+        from: archive,
+        key: vec![id],
+        column: Ident::new("x"),
+        pending: None,
+        same: Vec::new(),
+    };
     assert!(
         key_bound(&backfill, &key, None, &["9".to_owned()], 10)
             .contains("FROM ONLY concertina_archive.a AS concertina_keys")
@@ -119,4 +126,38 @@ fn a_copy_locks_its_rows_and_a_restore_walks_the_archive() {
          AND concertina_keys.id <= '9'::bigint AND concertina_row.id = concertina_keys.id \
          AND concertina_row.x IS NULL AND concertina_keys.x IS NOT NULL"
     );
+}
+
+#[test]
+fn what_is_overwritten_is_locked_kept_and_written_by_one_statement() {
+    let mut backfill = update(Walk::Key { columns: vec![Ident::new("id")] });
+    let kept = Name::new("concertina_archive", "b");
+    let (key, columns) = (vec![Ident::new("id")], vec![Ident::new("email lower")]);
+    backfill.write = Write::Keeping {
+        what: Box::new(backfill.write.clone()),
+        into: kept.clone(),
+        key: key.clone(),
+        columns: columns.clone(),
+    };
+    let types = self::key(&[("id", "bigint")]);
+    assert_eq!(
+        key_batch(&backfill, &types, None, &["9".to_owned()]),
+        "WITH concertina_before AS MATERIALIZED (SELECT u.id AS concertina_key_1, u.\"email lower\" AS concertina_old_1 \
+         FROM ONLY app.\"Users\" AS u WHERE u.id <= '9'::bigint AND (\"email lower\" IS NULL) FOR NO KEY UPDATE OF u), \
+         concertina_done AS (UPDATE ONLY app.\"Users\" AS u SET \"email lower\" = (lower(email) -- as it is\n) \
+         FROM concertina_before WHERE u.id = concertina_before.concertina_key_1 \
+         RETURNING concertina_before.concertina_key_1, concertina_before.concertina_old_1, \
+         u.\"email lower\" AS concertina_after_1) \
+         INSERT INTO concertina_archive.b (id, \"email lower\", concertina_after_1) SELECT * FROM concertina_done"
+    );
+    backfill.write = Write::PutBack { from: kept, key, columns, deleted: false };
+    let back = key_batch(&backfill, &types, None, &["9".to_owned()]);
+    assert!(
+        back.contains(
+            "AND NOT pg_catalog.record_image_ne(ROW(concertina_row.\"email lower\"), \
+             ROW(concertina_keys.concertina_after_1))"
+        ),
+        "{back}"
+    );
+    assert!(back.contains("DELETE FROM ONLY concertina_archive.b"), "{back}");
 }

@@ -1,6 +1,6 @@
 //! ALTER TABLE … COLUMN.
 
-use crate::catalog::Identity;
+use crate::catalog::{ColumnGrant, Identity};
 use crate::sql::ident::{Ident, Name};
 
 /// `ADD COLUMN`; what follows the name is the caller's, as the user wrote it: type, COLLATE, DEFAULT, NOT NULL.
@@ -11,6 +11,26 @@ pub(crate) fn add(table: &Name, column: &Ident, definition: &str) -> String {
 /// `DROP COLUMN`
 pub(crate) fn drop(table: &Name, column: &Ident) -> String {
     format!("ALTER TABLE {table} DROP COLUMN {column}")
+}
+
+/// `DROP COLUMN`, also when it is gone already
+pub(crate) fn drop_if_exists(table: &Name, column: &Ident) -> String {
+    format!("ALTER TABLE {table} DROP COLUMN IF EXISTS {column}")
+}
+
+/// `RENAME COLUMN`
+pub(crate) fn rename(table: &Name, column: &Ident, to: &Ident) -> String {
+    format!("ALTER TABLE {table} RENAME COLUMN {column} TO {to}")
+}
+
+/// Gives a column the rights that another one has by itself.
+pub(crate) fn grants(table: &Name, column: &Ident, grants: &[ColumnGrant]) -> Vec<String> {
+    let grant = |grant: &ColumnGrant| {
+        let to = grant.to.as_ref().map_or_else(|| "PUBLIC".to_owned(), ToString::to_string);
+        let option = if grant.grantable { " WITH GRANT OPTION" } else { "" };
+        format!("GRANT {} ({column}) ON {table} TO {to}{option}", grant.privilege)
+    };
+    grants.iter().map(grant).collect()
 }
 
 /// `SET DEFAULT`

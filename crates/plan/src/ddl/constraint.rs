@@ -23,11 +23,6 @@ pub(crate) fn using_index(sort: &str, index: &Ident, deferrable: &str) -> String
     format!("{sort} USING INDEX {index} {deferrable}").trim_end().to_owned()
 }
 
-/// Makes a unique index the one behind a new UNIQUE constraint; `deferrable` as in [`using_index`].
-pub(crate) fn add_unique_using(table: &Name, name: &Ident, index: &Ident, deferrable: &str) -> String {
-    add(table, name, &using_index("UNIQUE", index, deferrable))
-}
-
 /// Looks at the rows there are.
 pub(crate) fn validate(table: &Name, name: &Ident) -> String {
     format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}")

@@ -39,6 +39,11 @@ pub(crate) fn drop_concurrently(index: &Name) -> String {
     format!("DROP INDEX CONCURRENTLY IF EXISTS {index}")
 }
 
+/// Rebuilds an index, or all of a table, outside a transaction; `what` is INDEX or TABLE.
+pub(crate) fn reindex_concurrently(what: &str, name: &Name) -> String {
+    format!("REINDEX {what} CONCURRENTLY {name}")
+}
+
 /// Makes a partition's index part of its parent's.
 pub(crate) fn attach(parent: &Name, child: &Name) -> String {
     format!("ALTER INDEX {parent} ATTACH PARTITION {child}")

@@ -6,6 +6,8 @@ pub(crate) mod column;
 pub(crate) mod constraint;
 pub(crate) mod index;
 pub(crate) mod moved;
+pub(crate) mod partition;
+pub(crate) mod policy;
 pub(crate) mod sequence;
 pub(crate) mod table;
 pub(crate) mod trigger;

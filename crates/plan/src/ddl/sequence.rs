@@ -34,6 +34,17 @@ pub(crate) fn next_value(name: &Name) -> String {
     format!("nextval({}::regclass)", literal(&name.to_string()))
 }
 
+/// Lets the sequence go on after the numbers that an archive holds, and those it has given already.
+pub(crate) fn go_past(name: &Name, archive: &Name, column: &Ident) -> String {
+    let sequence = literal(&name.to_string());
+    format!(
+        "SELECT pg_catalog.setval({sequence}, CASE WHEN s.seqincrement > 0 THEN least(a.greatest, s.seqmax) ELSE \
+         greatest(a.least, s.seqmin) END) FROM pg_catalog.pg_sequence AS s, (SELECT max({column})::bigint AS greatest, \
+         min({column})::bigint AS least FROM {archive}) AS a WHERE s.seqrelid = {sequence}::pg_catalog.regclass AND CASE WHEN \
+         s.seqincrement > 0 THEN a.greatest >= s.seqmin ELSE a.least <= s.seqmax END"
+    )
+}
+
 /// Lets the sequence of an identity column go on where `from` stands, also when nothing was drawn yet.
 pub(crate) fn go_on(table: &Name, column: &Ident, from: &Name) -> String {
     format!(

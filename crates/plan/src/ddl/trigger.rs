@@ -42,6 +42,20 @@ pub(crate) fn create_trigger(name: &Ident, table: &Name, function: &Name) -> Str
     )
 }
 
+/// The same, with an argument for the function.
+pub(crate) fn create_trigger_with(name: &Ident, table: &Name, function: &Name, argument: &str) -> String {
+    format!(
+        "CREATE TRIGGER {name} BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {function}({})",
+        literal(argument)
+    )
+}
+
+/// A trigger function that names everything in full, so that no `search_path` matters to it.
+pub(crate) fn create_plain_function(name: &Name, body: &str) -> String {
+    let quote = quote(body);
+    format!("CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS {quote}\n{body}\n{quote}")
+}
+
 /// `DROP TRIGGER`
 pub(crate) fn drop_trigger(name: &Ident, table: &Name) -> String {
     format!("DROP TRIGGER IF EXISTS {name} ON {table}")

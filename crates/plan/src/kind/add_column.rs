@@ -9,10 +9,14 @@
 //! | with the UPDATE that fills it, or with `fill` | a trigger keeps new rows filled, a backfill the old ones |
 //! | NOT NULL | proven after the backfill |
 //! | GENERATED … STORED | refused: no online form |
+//!
+//! Undo archives what new code wrote into the column before it drops it, by the table's key: every value that is not what the
+//! migration put there. When the migration is run again it comes back, into rows that still exist, unless what it was derived
+//! from has changed since. `irreversible` spares the archive, and a table without a key has none; the plan says so.
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Column, Generated, Identity, Relation, TypeKind, Volatility};
+use crate::catalog::{Column, Extras, Generated, Identity, Relation, TypeKind, Volatility};
 use crate::ddl;
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
@@ -27,7 +31,10 @@ use crate::sql::expr::{Expr, NullWhen};
 use crate::sql::ident::{Ident, Name};
 
 mod derived;
+mod kept;
 mod sequence;
+
+use kept::Holds;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -109,7 +116,7 @@ impl Kind for AddColumn {
                 return Err(failure.into());
             }
             self.not_null_later(ctx, table)
-        } else if let Some(default) = self.default.as_ref().filter(|default| volatile(default, ctx)) {
+        } else if let Some(default) = self.default.as_ref().filter(|default| self.row_by_row(ctx, default)) {
             self.volatile_default(ctx, table, default)
         } else {
             self.as_written(ctx)
@@ -319,6 +326,7 @@ impl AddColumn {
             identity: None,
             generated: None,
             new_here: true,
+            extras: Extras::default(),
         }
     }
 
@@ -354,14 +362,30 @@ impl AddColumn {
     }
 
     /// The step that makes the column.
-    fn add(&self, ctx: &Ctx, why: &str, sql: Vec<String>, leaves: Leaves, effects: Vec<Effect>) -> Step {
+    fn add(
+        &self,
+        ctx: &Ctx,
+        why: &str,
+        sql: Vec<String>,
+        leaves: Leaves,
+        effects: Vec<Effect>,
+        holds: Holds,
+    ) -> Step {
         let locks = tree::locks(ctx.physical, &self.table, LockMode::AccessExclusive);
-        let mut undo_sql = leaves.before;
+        let keeping = self.keeping(ctx, holds);
+        let mut undo_sql = keeping.sql;
+        undo_sql.extend(leaves.before);
         undo_sql.push(ddl::column::drop(&self.table, &self.column));
         undo_sql.extend(leaves.after);
         let mut undo = Step::transaction(
             Phase::Expand,
-            format!("Drop column {} of {}", self.column, self.table),
+            match &keeping.archived {
+                Some(_) => format!(
+                    "Drop column {} of {}, and keep in the archive what was written into it",
+                    self.column, self.table
+                ),
+                None => format!("Drop column {} of {}", self.column, self.table),
+            },
             "takes back ADD COLUMN",
             undo_sql,
         )
@@ -375,6 +399,10 @@ impl AddColumn {
             }
         }
         undo.destroys = true;
+        undo.provides.extend(keeping.gone);
+        undo.archived.extend(keeping.archived);
+        let mut steps = keeping.before;
+        steps.push(undo);
         let mut step = Step::transaction(
             Phase::Expand,
             format!("Add column {} to {}", self.column, self.table),
@@ -383,10 +411,7 @@ impl AddColumn {
         )
         .locks(locks)
         .probe(self.probe(true))
-        .undo(Undo::Steps {
-            steps: vec![undo],
-            loses: Some(format!("what was written into column {} since", self.column)),
-        })
+        .undo(Undo::Steps { steps, loses: keeping.loses })
         .requires(Need::Relation(self.table.clone()))
         .requires(Need::NoColumn(self.table.clone(), self.column.clone()));
         step.provides = effects;
@@ -439,11 +464,16 @@ impl AddColumn {
         } else {
             "only the catalog changes"
         };
-        let mut step = self.add(ctx, why, sql, Leaves::default(), self.effects(ctx));
+        let holds = match (&self.generated, &self.default) {
+            (Some(_), _) => Holds::Nothing,
+            (None, default) => Holds::default(default.as_ref().map(|default| default.text.as_str())),
+        };
+        let mut step = self.add(ctx, why, sql, Leaves::default(), self.effects(ctx), holds);
         // A small table may be rewritten.
         step.work = self.work(ctx);
         step.locks = self.locks_as_written(ctx, &step.work);
-        Online { steps: vec![step], notices: Vec::new() }
+        let (back, notices) = self.brought_back(ctx, holds);
+        Online { steps: [vec![step], back].concat(), notices }
     }
 
     /// On a table that the same file makes: nobody waits, nothing is large.
@@ -463,6 +493,7 @@ impl AddColumn {
             sql,
             Leaves::default(),
             self.effects(ctx),
+            Holds::Nothing,
         )
     }
 
@@ -475,7 +506,9 @@ impl AddColumn {
         let column = Column { default: Some(default.text.clone()), ..self.bare() };
         let effects = vec![Effect::Column { table: self.table.clone(), column }];
         let why = "a volatile default given later is for new rows only, so no row is written under the lock";
-        let mut steps = vec![self.add(ctx, why, sql, Leaves::default(), effects)];
+        let mut steps = vec![self.add(ctx, why, sql, Leaves::default(), effects, Holds::Each)];
+        let (back, mut notices) = self.brought_back(ctx, Holds::Each);
+        steps.extend(back);
         let from =
             Derivation { alias: self.table.name.clone(), expr: default, filter: None, otherwise: None };
         steps.extend(self.backfill(
@@ -484,7 +517,7 @@ impl AddColumn {
             ctx.policy.stride,
             "each row that exists gets its own default",
         ));
-        let mut notices = batch::trigger_notices(ctx, table, &self.column);
+        notices.extend(batch::trigger_notices(ctx, table, &self.column));
         if self.not_null {
             let after = self.not_null_after(ctx, table, default.never_null(|_| false));
             steps.extend(after.steps);
@@ -498,11 +531,22 @@ impl AddColumn {
         let sql = vec![ddl::column::add(&self.table, &self.column, &self.definition(""))];
         let effects = vec![Effect::Column { table: self.table.clone(), column: self.bare() }];
         let why = "running code leaves the column out, so it is NOT NULL only from contract on";
-        let mut steps = vec![self.add(ctx, why, sql, Leaves::default(), effects)];
+        let mut steps = vec![self.add(ctx, why, sql, Leaves::default(), effects, Holds::Null)];
+        let (back, mut notices) = self.brought_back(ctx, Holds::Null);
+        steps.extend(back);
         let after = self.not_null_after(ctx, table, false);
         steps.extend(after.steps);
-        let notices = after.notices;
+        notices.extend(after.notices);
         Online { steps, notices }
+    }
+}
+
+impl AddColumn {
+    /// The default is written row by row: because each row has its own, or because values come back that could not be told
+    /// from it.
+    fn row_by_row(&self, ctx: &Ctx, default: &Expr) -> bool {
+        volatile(default, ctx)
+            || (matches!(Holds::default(Some(&default.text)), Holds::Each) && self.comes_back(ctx))
     }
 }
 

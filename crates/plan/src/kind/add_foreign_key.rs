@@ -274,6 +274,7 @@ impl AddForeignKey {
         let table = will_fail::table(ctx, &self.table)?;
         let referenced = will_fail::table(ctx, &self.references)?;
         will_fail::columns(table, &self.columns)?;
+        will_fail::stored(table, &self.columns)?;
         will_fail::columns(referenced, &self.referenced_columns)?;
         will_fail::constraint_name_free(table, &self.name)?;
         if self.columns.len() != self.referenced_columns.len() {

@@ -11,7 +11,6 @@ use crate::kind::shared::tighten::{self, OldWriters, Timing};
 use crate::kind::shared::will_fail::{self, WillFail};
 use crate::kind::shared::{index, not_null, tree};
 use crate::kind::{Ctx, Kind, Online};
-use crate::pg::lock::LockMode;
 use crate::plan::{Facts, Work, WorkKind};
 use crate::sql::ident::{Ident, list};
 
@@ -28,7 +27,7 @@ impl Kind for AddPrimaryKey {
 
     fn facts(&self, ctx: &Ctx) -> Facts {
         let key = &self.key;
-        let mut locks = tree::locks(ctx.logical, &key.table, LockMode::AccessExclusive);
+        let mut locks = key.locks_as_written(ctx, !self.nullable(ctx).is_empty());
         locks.extend(key.rename_lock());
         let mut work: Vec<Work> = Vec::new();
         if !self.nullable(ctx).is_empty() {
@@ -52,17 +51,7 @@ impl Kind for AddPrimaryKey {
 
     fn online(&self, ctx: &Ctx) -> Result<Online, Refusal> {
         let (key, table) = (&self.key, self.check(ctx)?);
-        if table.kind == RelationKind::PartitionedTable && !table.new_here {
-            return Err(Refusal::new(
-                Code::NotYet,
-                format!(
-                    "ADD PRIMARY KEY over partitioned table {} builds an index on every partition under ACCESS EXCLUSIVE; \
-                     the online form is not built yet",
-                    key.table
-                ),
-                "use SET NOT NULL and ADD UNIQUE for now, which give the same guarantees",
-            ));
-        }
+        self.refuse_lasting_not_null(ctx, table)?;
         let timing = tighten::timing(ctx, table, &key.columns, self.old_writers(table));
         if timing == Timing::AsWritten {
             return Ok(Online { steps: vec![key.at_once(ctx, self.effects(ctx))], notices: Vec::new() });
@@ -80,18 +69,22 @@ impl Kind for AddPrimaryKey {
         for column in key.columns.iter().filter(unmarked) {
             steps.extend(not_null::steps(ctx.physical, &key.table, column, phase));
         }
-        if key.using_index.is_none() {
-            let why = "PRIMARY KEY alone would block reads and writes while it builds the same index";
-            steps.push(index::build(ctx.logical, &key.table, &key.bare_index(ctx), phase, why));
+        if table.kind == RelationKind::PartitionedTable {
+            steps.extend(key.over_partitions(ctx, phase)?);
+        } else {
+            if key.using_index.is_none() {
+                let why = "PRIMARY KEY alone would block reads and writes while it builds the same index";
+                steps.push(index::build(ctx.logical, &key.table, &key.bare_index(ctx), phase, why));
+            }
+            steps.push(key.constrain(ctx, phase));
         }
-        steps.push(key.constrain(ctx, phase));
         Ok(Online { steps, notices: timing.notice(&what).into_iter().collect() })
     }
 
     fn effects(&self, ctx: &Ctx) -> Vec<Effect> {
         let marked =
             self.nullable(ctx).into_iter().map(|c| not_null::effect(ctx.logical, &self.key.table, c));
-        marked.chain(self.key.effects(ctx)).collect()
+        marked.chain(self.key.effects(ctx)).chain(self.key.effects_below(ctx)).collect()
     }
 }
 
@@ -101,6 +94,26 @@ impl AddPrimaryKey {
         let table = ctx.logical.relation(&self.key.table);
         let unmarked = |column: &&Ident| table.is_none_or(|table| is_nullable(table, column));
         self.key.columns.iter().filter(unmarked).collect()
+    }
+
+    /// Undo takes NOT NULL from the whole tree, and PostgreSQL leaves it on the columns of a partition's own primary key.
+    fn refuse_lasting_not_null(&self, ctx: &Ctx, table: &Relation) -> Result<(), Refusal> {
+        let below = ctx.logical.tree(&table.name).into_iter().skip(1);
+        let keyed = below.filter(|_| !table.new_here).find(|partition| partition.primary_key().is_some());
+        let (Some(partition), Some(column)) = (keyed, self.nullable(ctx).into_iter().next()) else {
+            return Ok(());
+        };
+        Err(Refusal::new(
+            Code::NotYet,
+            format!(
+                "partition {} has a primary key already, so undo could not make {column} of {} nullable again",
+                partition.name, table.name
+            ),
+            format!(
+                "ALTER TABLE {} ALTER COLUMN {column} SET NOT NULL first, in a migration of its own",
+                table.name
+            ),
+        ))
     }
 
     /// A new column that numbers its rows by itself keeps old writers' rows apart.
@@ -125,7 +138,19 @@ impl AddPrimaryKey {
         }
         let table = key.check(ctx)?;
         if table.kind == RelationKind::PartitionedTable {
-            will_fail::unique_covers_partition_key(ctx, table, &key.columns)?;
+            key.check_partitioned(ctx, table)?;
+            for partition in ctx.logical.tree(&key.table).into_iter().skip(1) {
+                if let Some(other) = partition.primary_key().filter(|other| other.columns != key.columns) {
+                    return Err(WillFail::new(
+                        "42P16",
+                        format!(
+                            "partition {} has primary key {} over other columns",
+                            partition.name, other.name
+                        ),
+                        "drop it first, or make it UNIQUE",
+                    ));
+                }
+            }
         }
         Ok(table)
     }
@@ -146,7 +171,8 @@ mod tests {
         CREATE UNIQUE INDEX ready ON users (id);
         CREATE TABLE keyed (id int PRIMARY KEY, other int NOT NULL);
         CREATE TABLE p (id int NOT NULL) PARTITION BY RANGE (id);
-        CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10)";
+        CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);
+        CREATE UNIQUE INDEX p_id ON p (id)";
 
     #[test]
     fn columns_first_then_the_index_then_the_key() {
@@ -177,6 +203,24 @@ mod tests {
     }
 
     #[test]
+    fn over_partitions_each_leaf_has_its_own() {
+        let schema = "CREATE TABLE p (id int, k int) PARTITION BY RANGE (id);
+            CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10)";
+        let shown = show(&plan(&catalog_on(17, schema), "ALTER TABLE p ADD PRIMARY KEY (id)"));
+        let steps: Vec<&str> = shown.lines().skip(6).collect();
+        assert_eq!(
+            steps,
+            [
+                "contract: ALTER TABLE ONLY public.p ADD CONSTRAINT p_pkey PRIMARY KEY (id)",
+                "contract, alone: CREATE UNIQUE INDEX CONCURRENTLY p1_pkey ON public.p1 USING btree (id)",
+                "contract: ALTER TABLE public.p1 ADD CONSTRAINT p1_pkey PRIMARY KEY USING INDEX p1_pkey",
+                "contract: ALTER INDEX public.p_pkey ATTACH PARTITION public.p1_pkey",
+            ],
+            "{shown}"
+        );
+    }
+
+    #[test]
     fn a_new_column_that_numbers_itself_needs_no_contract() {
         let schema = "CREATE TABLE bare (a text)";
         let plan = plan(&catalog(schema), "ALTER TABLE bare ADD COLUMN id bigserial PRIMARY KEY");
@@ -195,6 +239,8 @@ mod tests {
             let (code, said) = refused(&catalog(SCHEMA), sql);
             assert!(code == Code::WillFail && said.contains(word), "{sql}: {said}");
         }
-        assert_eq!(refused(&catalog(SCHEMA), "ALTER TABLE p ADD PRIMARY KEY (id)").0, Code::NotYet);
+        let (code, said) =
+            refused(&catalog(SCHEMA), "ALTER TABLE p ADD CONSTRAINT pk PRIMARY KEY USING INDEX p_id");
+        assert!(code == Code::WillFail && said.contains("0A000"), "{said}");
     }
 }

@@ -1,20 +1,17 @@
 //! ADD UNIQUE: unique index CONCURRENTLY, then ADD CONSTRAINT … USING INDEX.
 
-use crate::catalog::{Constraint, Index, Relation, RelationKind};
-use crate::ddl;
-use crate::ddl::index::Branch;
-use crate::diagnostic::{Code, Refusal};
+use crate::catalog::{Relation, RelationKind};
+use crate::diagnostic::Refusal;
 use crate::effect::Effect;
-use crate::kind::shared::index::{self, Purpose, TreeBuild};
+use crate::kind::shared::index;
 use crate::kind::shared::key::Key;
 use crate::kind::shared::tighten::{self, Timing};
 use crate::kind::shared::tree;
-use crate::kind::shared::will_fail::{self, WillFail};
+use crate::kind::shared::will_fail::WillFail;
 use crate::kind::{Ctx, Kind, Online};
 use crate::pg::lock::LockMode;
-use crate::plan::{Facts, LockClaim, Phase, Step, WorkKind};
+use crate::plan::{Facts, Phase, WorkKind};
 use crate::sql::ident::Ident;
-use crate::sql::names::IndexSort;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -38,7 +35,7 @@ impl Kind for AddUnique {
         let breaks =
             vec![format!("code that writes duplicates into {} gets errors (23505) from then on", key.table)];
         Facts {
-            locks: self.locks_as_written(ctx),
+            locks: key.locks_as_written(ctx, false),
             work: tree::work(ctx.logical, &key.table, WorkKind::IndexBuild),
             transaction: true,
             breaks,
@@ -61,7 +58,7 @@ impl Kind for AddUnique {
         let mut online = Online { steps: vec![key.proof(table, &what)], notices: Vec::new() };
         online.notices.extend(timing.notice(&what));
         if table.kind == RelationKind::PartitionedTable {
-            online.steps.extend(self.over_partitions(ctx, &key.index(ctx), phase)?);
+            online.steps.extend(key.over_partitions(ctx, phase)?);
         } else {
             let why = "UNIQUE alone would block reads and writes while it builds the same index";
             online.steps.push(index::build(ctx.logical, &key.table, &key.bare_index(ctx), phase, why));
@@ -71,13 +68,7 @@ impl Kind for AddUnique {
     }
 
     fn effects(&self, ctx: &Ctx) -> Vec<Effect> {
-        let mut effects = self.key.effects(ctx);
-        for branch in self.branches(ctx) {
-            let constraint = Constraint { inherited: true, ..self.key.constraint(&branch.index) };
-            effects.push(Effect::Index { table: branch.table.clone(), index: branch.index });
-            effects.push(Effect::Constraint { table: branch.table, constraint });
-        }
-        effects
+        self.key.effects(ctx).into_iter().chain(self.key.effects_below(ctx)).collect()
     }
 }
 
@@ -92,46 +83,6 @@ impl AddUnique {
         }
     }
 
-    fn over_partitions(&self, ctx: &Ctx, index: &Index, phase: Phase) -> Result<Vec<Step>, Refusal> {
-        let key = &self.key;
-        if let Some((partition, twin)) = ddl::index::doubtful(ctx.logical, &key.table, index) {
-            return Err(Refusal::new(
-                Code::NotYet,
-                format!(
-                    "partition {} has unique constraint {}, which may be equal to {}: PostgreSQL would then take it \
-                     instead of making another",
-                    partition.name, twin.name, index.name
-                ),
-                "drop it first",
-            ));
-        }
-        let branches = self.branches(ctx);
-        let constraint = Constraint { definition: key.definition(), ..key.constraint(index) };
-        let tree = TreeBuild {
-            catalog: ctx.logical,
-            table: &key.table,
-            index,
-            branches: &branches,
-            purpose: Purpose::Unique { constraint: &constraint, deferrable: &key.deferrable },
-            phase,
-        };
-        Ok(tree.steps())
-    }
-
-    /// ACCESS EXCLUSIVE on the table; on its partitions only SHARE before 18. Source: measured on 14 to 18.
-    fn locks_as_written(&self, ctx: &Ctx) -> Vec<LockClaim> {
-        let below = if ctx.logical.server.version.unique_locks_partitions() {
-            LockMode::AccessExclusive
-        } else {
-            LockMode::Share
-        };
-        let mut locks = tree::locks(ctx.logical, &self.key.table, below);
-        if let Some(own) = locks.iter_mut().find(|lock| lock.relation == self.key.table) {
-            own.mode = LockMode::AccessExclusive;
-        }
-        locks
-    }
-
     fn check<'a>(&self, ctx: &Ctx<'a>) -> Result<&'a Relation, WillFail> {
         let (key, version) = (&self.key, ctx.logical.server.version);
         let table = key.check(ctx)?;
@@ -143,23 +94,9 @@ impl AddUnique {
             ));
         }
         if table.kind == RelationKind::PartitionedTable {
-            if key.using_index.is_some() {
-                return Err(WillFail::new(
-                    "0A000",
-                    format!("ADD CONSTRAINT USING INDEX does not work on partitioned table {}", key.table),
-                    "write UNIQUE (columns)",
-                ));
-            }
-            will_fail::unique_covers_partition_key(ctx, table, &key.columns)?;
+            key.check_partitioned(ctx, table)?;
         }
         Ok(table)
-    }
-
-    fn branches(&self, ctx: &Ctx) -> Vec<Branch> {
-        if self.key.using_index.is_some() {
-            return Vec::new();
-        }
-        ddl::index::branches(ctx.logical, &self.key.table, &self.key.index(ctx), IndexSort::Unique)
     }
 }
 

@@ -19,6 +19,8 @@ pub struct AsWritten {
     pub work: Vec<Work>,
     /// May run in a transaction block.
     pub transaction: bool,
+    /// It may see or write whole rows, so that columns which the file drops matter although it does not name them.
+    pub whole: bool,
     /// What it does to the catalog.
     pub effects: Vec<Effect>,
     /// Statement that takes it back, where one is certain to (`DROP FUNCTION …` for a new function), empty

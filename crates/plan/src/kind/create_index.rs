@@ -178,6 +178,7 @@ impl CreateIndex {
             _ => will_fail::table(ctx, &self.table)?,
         };
         will_fail::columns(table, &self.index.uses)?;
+        will_fail::stored(table, &self.index.uses)?;
         let partitioned = table.kind == RelationKind::PartitionedTable;
         if partitioned && self.concurrently {
             return Err(WillFail::new(

@@ -2,11 +2,15 @@
 //!
 //! The keys of the rows that satisfy WHERE at the start are kept in a table of ours, so that rows which running code inserts
 //! meanwhile stay, as they would. Rows that refer to what would be deleted are looked for before anything is.
+//!
+//! `keep-before-image` makes it undoable: each batch keeps the rows that it deletes, in the same statement. Undo inserts them
+//! again, unless another row has taken the place of one. What foreign keys did to rows of other tables is not kept.
 
 use crate::catalog::{Constraint, ConstraintKind, Index, Relation, RelationKind, TriggerEvent};
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
 use crate::kind::shared::batch::{self, wrap};
+use crate::kind::shared::before_image::BeforeImage;
 use crate::kind::shared::clock::Clock;
 use crate::kind::shared::whole_table::{SYSTEM_COLUMNS, Whole, not_batchable};
 use crate::kind::shared::will_fail::WillFail;
@@ -106,16 +110,21 @@ impl DeleteTable {
         self.whole().unchanging(ctx)?;
         self.whole().undisturbed(ctx)?;
         let (mut steps, cascades) = self.referring(ctx)?;
-        let mut notices = vec![
-            (
-                Code::Announce,
-                format!(
-                    "the DELETE from {} runs in batches: running code meets rows that are still to go",
-                    self.table
-                ),
+        let keep = ctx.directives.keep_before_image;
+        let mut notices = vec![(
+            Code::Announce,
+            format!(
+                "the DELETE from {} runs in batches: running code meets rows that are still to go",
+                self.table
             ),
-            (Code::UndoLoses, format!("the DELETE from {} cannot be undone once it has begun", self.table)),
-        ];
+        )];
+        let elsewhere = self.elsewhere(ctx);
+        if !keep {
+            let said = format!("the DELETE from {} cannot be undone once it has begun", self.table);
+            notices.push((Code::UndoLoses, said));
+        } else if let Some(lost) = &elsewhere {
+            notices.push((Code::UndoLoses, format!("undo of the DELETE from {} loses {lost}", self.table)));
+        }
         notices.extend(cascades.into_iter().map(|said| (Code::Announce, said)));
         for leaf in ctx.physical.leaves(&self.table) {
             let Some(key) = leaf.row_keys().into_iter().next() else {
@@ -125,7 +134,15 @@ impl DeleteTable {
                     "add a primary key first",
                 ));
             };
-            let step = batch::step(leaf, &self.table, &self.rows(ctx, leaf, key));
+            let mut rows = self.rows(ctx, leaf, key.clone());
+            if keep {
+                let image = BeforeImage::of_delete(ctx, leaf, key, &self.sql);
+                notices.push(image.notice());
+                steps.push(image.make());
+                rows.write = image.keeping(rows.write);
+                rows.undo = image.put_back(elsewhere.clone());
+            }
+            let step = batch::step(leaf, &self.table, &rows);
             steps.push(step.requires(Need::Relation(leaf.name.clone())));
         }
         if let Some(clock) = clock {
@@ -152,7 +169,10 @@ impl DeleteTable {
             walk: Walk::RowSet(row_set),
             fire_triggers: true,
             undo: Undo::Impossible {
-                why: format!("rows of {} were deleted; keeping them is not built yet", self.table),
+                why: format!(
+                    "rows of {} were deleted, and nothing kept them: `-- concertina:keep-before-image` would have",
+                    self.table
+                ),
             },
         }
     }
@@ -187,6 +207,21 @@ impl DeleteTable {
             keys.into_iter().map(move |(child, key)| (relation, child, key))
         });
         keys.filter(|(_, _, key)| !key.inherited).collect()
+    }
+
+    /// What a DELETE does to other tables, which nothing keeps.
+    fn elsewhere(&self, ctx: &Ctx) -> Option<String> {
+        let acts = |key: &Constraint| {
+            let definition = key.definition.to_uppercase();
+            definition.contains("ON DELETE CASCADE") || definition.contains("ON DELETE SET")
+        };
+        let tables: Vec<String> = self
+            .incoming(ctx)
+            .into_iter()
+            .filter(|(_, _, key)| acts(key))
+            .map(|(_, child, _)| child.name.to_string())
+            .collect();
+        (!tables.is_empty()).then(|| format!("what foreign keys did to rows of {}", tables.join(", ")))
     }
 
     /// Proofs that no row refers to what would be deleted, where that makes the one statement fail; and what foreign keys do

@@ -1,8 +1,11 @@
 //! DROP INDEX: CONCURRENTLY, at contract.
+//!
+//! Where the file makes another index of the same name, the old one first gets a name of its own, which blocks nobody: the new
+//! one is built beside it, and the old one serves queries until the new one is there.
 
 use crate::catalog::{Constraint, ConstraintKind, Index, Relation, RelationKind};
 use crate::ddl;
-use crate::ddl::index::Branch;
+use crate::ddl::index::{Branch, How};
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
 use crate::kind::shared::index::{self, Purpose, TreeBuild};
@@ -10,7 +13,7 @@ use crate::kind::shared::tree;
 use crate::kind::shared::will_fail::WillFail;
 use crate::kind::{Ctx, Kind, Online};
 use crate::pg::lock::LockMode;
-use crate::plan::{Facts, LockClaim, Phase, Undo};
+use crate::plan::{Action, Facts, LockClaim, Phase, Step, Undo};
 use crate::sql::ident::{Ident, Name};
 
 /// See the module.
@@ -24,6 +27,22 @@ pub struct DropIndex {
     pub cascade: bool,
     /// Written with CONCURRENTLY.
     pub concurrently: bool,
+    /// What becomes of the name.
+    pub part: Part,
+}
+
+/// Whether a later statement of the file makes another index of the same name, and what of the replacement stands here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Part {
+    /// The name is not needed again.
+    #[default]
+    Whole,
+    /// Another index gets the name in expand: this one is renamed before, and dropped at contract.
+    Renamed,
+    /// Another index gets the name at contract: this one is renamed here, and [`Part::Rest`] stands behind the other.
+    Aside,
+    /// Drops what [`Part::Aside`] renamed.
+    Rest,
 }
 
 impl Kind for DropIndex {
@@ -32,6 +51,9 @@ impl Kind for DropIndex {
     }
 
     fn facts(&self, ctx: &Ctx) -> Facts {
+        if self.part == Part::Rest {
+            return Facts { transaction: true, ..Facts::default() };
+        }
         let fails = self.check(ctx).err().map(Into::into);
         let transaction = !self.concurrently;
         let Some((table, index)) = ctx.logical.index(&self.index) else {
@@ -54,6 +76,9 @@ impl Kind for DropIndex {
     }
 
     fn online(&self, ctx: &Ctx) -> Result<Online, Refusal> {
+        if self.part == Part::Rest {
+            return Ok(Online { steps: self.rest(ctx), notices: Vec::new() });
+        }
         let Some((table, index)) = self.check(ctx)? else { return Ok(Online::default()) };
         if self.cascade {
             return Err(Refusal::new(
@@ -74,9 +99,20 @@ impl Kind for DropIndex {
         }
         let branches = ddl::index::attached(ctx.logical, table, index);
         let why = "until contract old code may rely on it";
-        let mut step = if table.new_here {
-            index::drop_tree(ctx.logical, &table.name, index, &branches, Phase::Expand, "the table is new")
-        } else if table.kind == RelationKind::PartitionedTable {
+        if self.part == Part::Whole || table.new_here {
+            let phase = if table.new_here { Phase::Expand } else { Phase::Contract };
+            let why = if table.new_here { "the table is new" } else { why };
+            let step = gone(ctx, table, index, &branches, phase, why);
+            online.steps.push(step);
+        } else {
+            online.steps.push(self.set_aside(ctx, table, index, &branches));
+            if self.part == Part::Renamed {
+                let (index, branches) =
+                    (self.aside(ctx, &table.name, index), self.branches_aside(ctx, &branches));
+                online.steps.push(gone(ctx, table, &index, &branches, Phase::Contract, why));
+            }
+        }
+        if table.kind == RelationKind::PartitionedTable && !table.new_here {
             online.notices.push((
                 Code::Announce,
                 format!(
@@ -85,19 +121,19 @@ impl Kind for DropIndex {
                     table.name
                 ),
             ));
-            index::drop_tree(ctx.logical, &table.name, index, &branches, Phase::Contract, why)
-        } else {
-            index::drop(ctx.logical, &table.name, index, Phase::Contract, why)
-        };
-        step.undo = undo(ctx, table, index, &branches, step.phase);
-        if let Undo::Impossible { why } = &step.undo {
-            online.notices.push((Code::UndoLoses, format!("index {}: {why}", self.index)));
         }
-        online.steps.push(step);
+        for step in &online.steps {
+            if let Undo::Impossible { why } = &step.undo {
+                online.notices.push((Code::UndoLoses, format!("index {}: {why}", self.index)));
+            }
+        }
         Ok(online)
     }
 
     fn effects(&self, ctx: &Ctx) -> Vec<Effect> {
+        if self.part == Part::Rest {
+            return Vec::new();
+        }
         let Some((table, index)) = ctx.logical.index(&self.index) else { return Vec::new() };
         let own = Effect::IndexGone { table: table.name.clone(), index: index.name.clone() };
         let below = ddl::index::attached(ctx.logical, table, index)
@@ -160,6 +196,65 @@ impl DropIndex {
         Ok(Some((table, index)))
     }
 
+    /// Renames it. Source: `RenameRelation` in src/backend/commands/tablecmds.c: SHARE UPDATE EXCLUSIVE on an index, since 12.
+    fn set_aside(&self, ctx: &Ctx, table: &Relation, index: &Index, branches: &[Branch]) -> Step {
+        let mut pairs = vec![(table.name.clone(), index.clone(), self.aside(ctx, &table.name, index))];
+        let below = branches.iter().zip(self.branches_aside(ctx, branches));
+        pairs.extend(below.map(|(old, new)| (old.table.clone(), old.index.clone(), new.index)));
+        let step = |title: String, why: &str, from_old: bool| {
+            let mut step = Step::transaction(Phase::Expand, title, why, Vec::new());
+            let mut sql = Vec::new();
+            for (table, old, new) in &pairs {
+                let (from, to) = if from_old { (old, new) } else { (new, old) };
+                let name = table.sibling(from.name.clone());
+                sql.push(ddl::moved::rename("INDEX", &name, &to.name));
+                step = step
+                    .lock(&name, LockMode::ShareUpdateExclusive)
+                    .provides(Effect::IndexGone { table: table.clone(), index: from.name.clone() })
+                    .provides(Effect::Index { table: table.clone(), index: to.clone() });
+            }
+            step.action = Action::Transaction { sql };
+            step
+        };
+        let back = step(format!("Give index {} its name back", self.index), "as it was", false);
+        step(
+            format!("Set index {} aside", self.index),
+            "the file makes another of this name; until that is there, queries go on using this one",
+            true,
+        )
+        .undone_by(vec![back])
+    }
+
+    /// Drops the old index once the new one is there.
+    fn rest(&self, ctx: &Ctx) -> Vec<Step> {
+        let aside = self.index.sibling(self.aside_name(ctx, &self.index));
+        let Some((table, index)) = ctx.physical.index(&aside) else { return Vec::new() };
+        let why = "the index that has its name now took its place";
+        let branches = ddl::index::attached(ctx.physical, table, index);
+        vec![gone(ctx, table, index, &branches, Phase::Contract, why)]
+    }
+
+    fn aside_name(&self, ctx: &Ctx, index: &Name) -> Ident {
+        Ident::generated(index.name.as_str(), &format!("aside {} {index}", ctx.migration))
+    }
+
+    /// The index under the name that it has until contract.
+    fn aside(&self, ctx: &Ctx, table: &Name, index: &Index) -> Index {
+        let name = self.aside_name(ctx, &table.sibling(index.name.clone()));
+        let body = ddl::index::body(table, index);
+        let definition = body.map(|body| ddl::index::create(&name, table, index.unique, How::Plain, body));
+        Index { definition: definition.unwrap_or_else(|| index.definition.clone()), name, ..index.clone() }
+    }
+
+    fn branches_aside(&self, ctx: &Ctx, branches: &[Branch]) -> Vec<Branch> {
+        let one = |branch: &Branch| Branch {
+            index: self.aside(ctx, &branch.table, &branch.index),
+            parent: branch.parent.sibling(self.aside_name(ctx, &branch.parent)),
+            ..branch.clone()
+        };
+        branches.iter().map(one).collect()
+    }
+
     /// Locks on the tables and on the indexes that go.
     fn locks(&self, ctx: &Ctx, table: &Relation, index: &Index, concurrently: bool) -> Vec<LockClaim> {
         let mode = if concurrently { LockMode::ShareUpdateExclusive } else { LockMode::AccessExclusive };
@@ -172,6 +267,18 @@ impl DropIndex {
         );
         locks
     }
+}
+
+/// Drops it, in the way that the table takes.
+fn gone(ctx: &Ctx, table: &Relation, index: &Index, branches: &[Branch], phase: Phase, why: &str) -> Step {
+    let tree = table.new_here || table.kind == RelationKind::PartitionedTable;
+    let mut step = if tree {
+        index::drop_tree(ctx.logical, &table.name, index, branches, phase, why)
+    } else {
+        index::drop(ctx.logical, &table.name, index, phase, why)
+    };
+    step.undo = undo(ctx, table, index, branches, phase);
+    step
 }
 
 /// Builds it again from its definition. An INVALID index is worth nothing to anyone.
@@ -247,6 +354,32 @@ mod tests {
             "CREATE UNIQUE INDEX CONCURRENTLY \"By Mail\" ON public.users (lower(email)) WHERE id > 3"
         );
         assert!(plan.notices.iter().any(|notice| notice.code == Code::Breaks));
+    }
+
+    #[test]
+    fn another_of_the_same_name_is_built_beside_it() {
+        let shown =
+            show(&plan(&catalog(SCHEMA), "DROP INDEX \"By Mail\"; CREATE INDEX \"By Mail\" ON users (id)"));
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(lines.len(), 3, "{shown}");
+        assert!(
+            lines[0].starts_with("expand: ALTER INDEX public.\"By Mail\" RENAME TO \"By Mail_"),
+            "{shown}"
+        );
+        assert!(lines[1].starts_with("expand, alone: CREATE INDEX CONCURRENTLY \"By Mail\""), "{shown}");
+        assert!(lines[2].starts_with("contract, alone: DROP INDEX CONCURRENTLY"), "{shown}");
+    }
+
+    #[test]
+    fn a_unique_one_goes_when_the_other_is_there() {
+        let sql = "DROP INDEX \"By Mail\"; CREATE UNIQUE INDEX \"By Mail\" ON users (email, id)";
+        let shown = show(&plan(&catalog(SCHEMA), sql));
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(lines[0].contains(" RENAME TO "), "{shown}");
+        assert!(lines[lines.len() - 2].starts_with("contract, alone: CREATE UNIQUE"), "{shown}");
+        assert!(lines[lines.len() - 1].starts_with("contract, alone: DROP INDEX"), "{shown}");
+        let shown = show(&plan(&catalog(SCHEMA), "DROP INDEX p_k; CREATE INDEX p_k ON p (id, k)"));
+        assert_eq!(shown.matches("RENAME TO p1_k_idx_").count(), 1, "{shown}");
     }
 
     #[test]

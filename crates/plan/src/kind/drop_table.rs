@@ -1,12 +1,15 @@
 //! DROP TABLE: the table stays until contract, then moves into the archive.
 //!
 //! Nothing is copied, so a table of any size goes in milliseconds and comes back by undo with everything on it. Its foreign
-//! keys are dropped first: in the archive they would still keep rows of other tables from being deleted.
+//! keys are dropped first: in the archive they would still keep rows of other tables from being deleted. A partition is
+//! detached first, as DETACH PARTITION is planned.
 
 use crate::catalog::{ConstraintKind, Dependent, DependentKind, Object, Relation, User};
 use crate::ddl;
 use crate::diagnostic::{Code, Refusal};
-use crate::effect::Effect;
+use crate::effect::{Effect, fold};
+use crate::kind::attach_partition::default_partition;
+use crate::kind::detach_partition::DetachPartition;
 use crate::kind::shared::moved::Moved;
 use crate::kind::shared::{alter, dependents, tree, unconstrain};
 use crate::kind::{Ctx, Kind, Online};
@@ -51,11 +54,7 @@ impl Kind for DropTable {
         }
         alter::planned(table)?;
         if let Some(parent) = &table.partition_of {
-            return Err(Refusal::new(
-                Code::NotYet,
-                format!("{} is a partition of {parent}, which would be locked too", self.table),
-                "detach it first, with DETACH PARTITION … CONCURRENTLY, or `allow not-yet` to drop it as written",
-            ));
+            return self.after_detaching(ctx, parent);
         }
         let mut notices = vec![(Code::Breaks, format!("at contract: {}", self.felt()))];
         if let Some(why) = &ctx.directives.irreversible {
@@ -84,6 +83,26 @@ impl Kind for DropTable {
 }
 
 impl DropTable {
+    /// A partition is detached first, which keeps nobody waiting who uses the partitioned table. The CHECK that is left by
+    /// that lets undo attach it again without a scan.
+    fn after_detaching(&self, ctx: &Ctx, parent: &Name) -> Result<Online, Refusal> {
+        let has_default = ctx
+            .logical
+            .relation(parent)
+            .is_some_and(|parent| default_partition(ctx.logical, parent).is_some());
+        let detach = DetachPartition {
+            table: parent.clone(),
+            partition: self.table.clone(),
+            concurrently: !has_default,
+        };
+        let mut online = detach.online(ctx)?;
+        let after = fold(ctx.logical, &detach.effects(ctx));
+        let rest = self.online(&Ctx { logical: &after, ..*ctx })?;
+        online.steps.extend(rest.steps);
+        online.notices.extend(rest.notices);
+        Ok(online)
+    }
+
     /// Foreign keys of the table to others are dropped apart: each locks the other table too, for an instant.
     fn foreign_keys(&self, ctx: &Ctx, table: &Relation) -> Result<Vec<Step>, Refusal> {
         let mut steps = Vec::new();
@@ -247,13 +266,21 @@ impl DropTable {
         let mut locks = self.own_locks(ctx);
         let mut more: Vec<LockClaim> = Vec::new();
         for relation in ctx.logical.tree(&table.name) {
-            for constraint in &relation.constraints {
+            // What a partition has of its parent's foreign keys has no triggers of its own on the referenced table.
+            for constraint in relation.constraints.iter().filter(|constraint| !constraint.inherited) {
                 if let ConstraintKind::ForeignKey { table: referenced, .. } = &constraint.kind {
                     more.extend(tree::locks(ctx.logical, referenced, mode));
                 }
             }
         }
-        more.extend(table.partition_of.iter().map(|parent| LockClaim { relation: parent.clone(), mode }));
+        // Source: `heap_drop_with_catalog` in src/backend/catalog/heap.c.
+        if let Some(parent) = table.partition_of.as_ref().and_then(|parent| ctx.logical.relation(parent)) {
+            more.push(LockClaim { relation: parent.name.clone(), mode });
+            more.extend(
+                default_partition(ctx.logical, parent)
+                    .map(|default| LockClaim { relation: default.name.clone(), mode }),
+            );
+        }
         for lock in more {
             if !locks.contains(&lock) {
                 locks.push(lock);
@@ -318,6 +345,17 @@ mod tests {
         let shown = show(&plan);
         assert!(shown.starts_with("contract: ALTER TABLE public.orders DROP CONSTRAINT"), "{shown}");
         assert!(matches!(&plan.steps[1].undo, Undo::Steps { steps, .. } if steps.len() == 1));
+    }
+
+    #[test]
+    fn a_partition_is_detached_first() {
+        let schema = "CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id);
+            CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10)";
+        let plan = plan(&catalog(schema), "DROP TABLE p1");
+        let shown = show(&plan);
+        let first = "contract, alone: ALTER TABLE public.p DETACH PARTITION public.p1 CONCURRENTLY\n";
+        assert!(shown.starts_with(first) && shown.contains("SET SCHEMA concertina_archive"), "{shown}");
+        assert_eq!(plan.steps.len(), 2);
     }
 
     #[test]

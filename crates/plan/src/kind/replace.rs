@@ -1,12 +1,19 @@
 //! Views, triggers and functions that a file drops and makes again: replaced in one transaction, in expand.
 //!
-//! Running code never meets a moment without them; from then on it sees the new definition.
+//! Running code never meets a moment without them; from then on it sees the new definition. The statements need not follow each other:
+//! a column that is added between is there by then, one that is dropped between stays until contract, and where rows of the same
+//! table are written before, the replacement waits for them. Replacements whose statements overlap are one transaction.
+//!
+//! Refused where no order would do: an UPDATE between DROP TRIGGER and CREATE TRIGGER, which must not fire what running code's writes
+//! must; a view that goes for good and reads a replaced one; and a materialized view, whose query would keep its readers
+//! waiting, unless `allow no-online-form` says that it is quick.
 
 use crate::change::Change;
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::{Effect, fold};
 use crate::kind::{Ctx, Kind, Online};
-use crate::plan::{Action, Facts, LockClaim, Phase, Step, Undo};
+use crate::plan::{Action, Facts, LockClaim, Phase, Step, Undo, Work};
+use crate::sql::ident::Name;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -27,14 +34,13 @@ impl Kind for Replace {
     fn facts(&self, ctx: &Ctx) -> Facts {
         let mut logical = ctx.logical.clone();
         let mut all = Facts { transaction: true, ..Facts::default() };
-        for (at, part) in self.parts.iter().enumerate() {
+        for part in self.own() {
             let ctx = Ctx { logical: &logical, ..*ctx };
-            if at + self.own >= self.parts.len() {
-                let facts = part.kind().facts(&ctx);
-                all.locks.extend(facts.locks);
-                all.breaks.extend(facts.breaks);
-                all.fails = all.fails.or(facts.fails);
-            }
+            let facts = part.kind().facts(&ctx);
+            all.locks.extend(facts.locks);
+            all.work.extend(facts.work);
+            all.breaks.extend(facts.breaks);
+            all.fails = all.fails.or(facts.fails);
             let effects = part.kind().effects(&ctx);
             logical = fold(&logical, &effects);
         }
@@ -43,16 +49,17 @@ impl Kind for Replace {
 
     fn online(&self, ctx: &Ctx) -> Result<Online, Refusal> {
         let mut whole = Whole::default();
-        let (mut logical, mut physical) = (ctx.logical.clone(), ctx.physical.clone());
+        // The old objects are gone where the file says so; on the server all of them are there until this step.
+        let mut there = ctx.physical.clone();
+        there.uses.retain(|used| ctx.logical.is_there(&used.by));
         for part in &self.parts {
-            let ctx = Ctx { logical: &logical, physical: &physical, ..*ctx };
-            let online = part.kind().online(&ctx)?;
-            let effects = part.kind().effects(&ctx);
+            let ctx_there = Ctx { logical: &there, physical: &there, ..*ctx };
+            outlived(ctx, &ctx_there, part)?;
+            let online = part.kind().online(&ctx_there)?;
             for step in online.steps {
-                physical = fold(&physical, &step.provides);
-                whole.take(step, matters(part))?;
+                there = fold(&there, &step.provides);
+                whole.take(ctx, step, matters(part))?;
             }
-            logical = fold(&logical, &effects);
         }
         let what = self.what.join(", ");
         whole.locks.retain(|lock| {
@@ -84,6 +91,7 @@ impl Kind for Replace {
         .undo(undo);
         step.provides = whole.effects;
         step.archived = whole.archived;
+        step.work = whole.work;
         let said = format!("from expand on running code meets the new {what}");
         Ok(Online { steps: vec![step], notices: vec![(Code::Breaks, said)] })
     }
@@ -91,12 +99,42 @@ impl Kind for Replace {
     fn effects(&self, ctx: &Ctx) -> Vec<Effect> {
         let mut logical = ctx.logical.clone();
         let mut all = Vec::new();
-        for part in &self.parts {
+        for part in self.own() {
             let effects = part.kind().effects(&Ctx { logical: &logical, ..*ctx });
             logical = fold(&logical, &effects);
             all.extend(effects);
         }
         all
+    }
+}
+
+impl Replace {
+    /// The statement's own: the others took effect at their places.
+    fn own(&self) -> &[Change] {
+        &self.parts[self.parts.len() - self.own.min(self.parts.len())..]
+    }
+}
+
+/// A view that reads the old one and goes for good would have to go with it, while running code still reads it.
+fn outlived(ctx: &Ctx, there: &Ctx, part: &Change) -> Result<(), Refusal> {
+    let Change::DropView(drop) = part else { return Ok(()) };
+    let Some(view) = there.logical.relation(&drop.view) else { return Ok(()) };
+    let goes = |name: &&Name| {
+        ctx.logical.relation(name).is_none()
+            && !drop.together.contains(name)
+            && view.dependents.iter().any(|dependent| dependent.is_view(name))
+    };
+    match there.logical.relations.keys().find(goes) {
+        None => Ok(()),
+        Some(reader) => Err(Refusal::new(
+            Code::SplitFile,
+            format!(
+                "view {} cannot be replaced in expand: {reader} reads it, which this file drops for good, and running code may \
+                 read {reader} until contract",
+                drop.view
+            ),
+            format!("drop {reader} in a file of its own, and contract that first"),
+        )),
     }
 }
 
@@ -112,6 +150,7 @@ struct Whole {
     locks: Vec<LockClaim>,
     effects: Vec<Effect>,
     archived: Vec<crate::plan::Archived>,
+    work: Vec<Work>,
     back_sql: Vec<Vec<String>>,
     back_effects: Vec<Vec<Effect>>,
     loses: Vec<String>,
@@ -119,9 +158,10 @@ struct Whole {
 }
 
 impl Whole {
-    fn take(&mut self, step: Step, matters: bool) -> Result<(), Refusal> {
+    fn take(&mut self, ctx: &Ctx, step: Step, matters: bool) -> Result<(), Refusal> {
         let undo = step.undo.clone();
-        self.sql.extend(statements(&step)?);
+        self.sql.extend(statements(ctx, &step)?);
+        self.work.extend(step.work);
         for lock in step.locks {
             match self.locks.iter_mut().find(|known| known.relation == lock.relation) {
                 Some(known) => known.mode = known.mode.max(lock.mode),
@@ -135,7 +175,7 @@ impl Whole {
                 let mut sql = Vec::new();
                 let mut effects = Vec::new();
                 for step in steps {
-                    sql.extend(statements(&step)?);
+                    sql.extend(statements(ctx, &step)?);
                     effects.extend(step.provides);
                 }
                 self.back_sql.push(sql);
@@ -151,13 +191,19 @@ impl Whole {
     }
 }
 
-fn statements(step: &Step) -> Result<Vec<String>, Refusal> {
+/// What takes long keeps everybody waiting who uses any of the replaced: only under `allow`.
+fn statements(ctx: &Ctx, step: &Step) -> Result<Vec<String>, Refusal> {
     match &step.action {
         Action::Transaction { sql } => Ok(sql.clone()),
+        Action::Long { sql } if ctx.directives.allows(Code::NoOnlineForm) => Ok(vec![sql.clone()]),
         _ => Err(Refusal::new(
-            Code::NotYet,
-            format!("\"{}\" takes long, and cannot be part of a replacement in one transaction", step.title),
-            "drop the old one in this file and make the new one under another name",
+            Code::NoOnlineForm,
+            format!(
+                "\"{}\" would be part of a replacement in one transaction, and takes as long as its query: whoever reads what \
+                 is replaced waits for it",
+                step.title
+            ),
+            "make the new one under another name, and drop the old one in a later file; or allow it where the query is quick",
         )),
     }
 }

@@ -3,11 +3,15 @@
 //! The statement writes each row that satisfies WHERE at its start, once. So do the batches: the keys of those rows are kept
 //! in a table of ours, and each row is written once, in the order of the key. Without a key only a write that reads nothing of
 //! what it writes can be done, because a row that is met twice is then written the same.
+//!
+//! `keep-before-image` makes it undoable: each batch keeps the rows as they were, in the same statement. Undo puts back those
+//! whose columns are still what the UPDATE left; the others stay as running code wrote them, and in the archive as they were.
 
 use crate::catalog::{Generated, Identity, Relation, RelationKind, TriggerEvent};
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
 use crate::kind::shared::batch::{self, wrap};
+use crate::kind::shared::before_image::BeforeImage;
 use crate::kind::shared::clock::Clock;
 use crate::kind::shared::whole_table::{SYSTEM_COLUMNS, Whole, fires, not_batchable};
 use crate::kind::shared::will_fail::WillFail;
@@ -88,7 +92,7 @@ impl UpdateTable {
         } else {
             Undo::Impossible {
                 why: format!(
-                    "rows of {} were overwritten; keeping their old values is not built yet",
+                    "rows of {} were overwritten, and nothing kept what they were: `-- concertina:keep-before-image` would have",
                     self.table
                 ),
             }
@@ -100,7 +104,8 @@ impl UpdateTable {
                 self.table
             ),
         )];
-        if matches!(undo, Undo::Impossible { .. }) {
+        let keep = ctx.directives.keep_before_image;
+        if matches!(undo, Undo::Impossible { .. }) && !keep {
             notices.push((
                 Code::UndoLoses,
                 format!("the UPDATE of {} cannot be undone once it has begun", self.table),
@@ -109,6 +114,22 @@ impl UpdateTable {
         let mut steps = Vec::new();
         for leaf in ctx.physical.leaves(&self.table) {
             let rows = match leaf.row_keys().into_iter().next() {
+                Some(key) if keep => {
+                    let mut columns: Vec<Ident> = self.written().cloned().collect();
+                    columns.sort();
+                    let image = BeforeImage::of_update(ctx, leaf, key.clone(), columns, &self.sql);
+                    notices.push(image.notice());
+                    steps.push(image.make());
+                    let rows = self.by_key(ctx, leaf, key, Undo::Nothing);
+                    batch::Rows { write: image.keeping(rows.write), undo: image.put_back(None), ..rows }
+                }
+                None if keep => {
+                    return Err(Refusal::new(
+                        Code::NoRowKey,
+                        format!("{} has no unique NOT NULL key to keep its rows by", leaf.name),
+                        "add a primary key first, or leave keep-before-image out",
+                    ));
+                }
                 Some(key) => self.by_key(ctx, leaf, key, undo.clone()),
                 None => {
                     notices.push((

@@ -3,10 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::Right;
-use crate::catalog::{Constraint, ConstraintKind};
-use crate::effect::{Effect, Part};
+use crate::catalog::{Catalog, Constraint, ConstraintKind};
+use crate::change::Change;
+use crate::effect::{Effect, Part, fold};
+use crate::kind::Ctx;
 use crate::pg::lock::LockMode;
-use crate::plan::{Action, Phase, Plan, Step};
+use crate::pipeline::Source;
+use crate::plan::{Action, Archived, LockClaim, Noun, Phase, Plan, Step};
+use crate::policy::Policy;
+use crate::sql;
 
 /// Everything that the plan's steps ask for, from this phase to the last.
 pub fn needs(plan: &Plan, from: Phase) -> BTreeSet<Right> {
@@ -16,10 +21,101 @@ pub fn needs(plan: &Plan, from: Phase) -> BTreeSet<Right> {
             .steps
             .iter()
             .any(|other| other.statement == step.statement && matches!(other.action, Action::Proof { .. }));
-        let kinds = plan.statements.get(step.statement).map(|statement| statement.kinds.as_slice());
-        of_step(step, kinds.unwrap_or_default(), proven, &mut needs);
+        of_step(step, kinds(plan, step), proven, &mut needs);
     }
     needs
+}
+
+/// What the undo of these steps asks for: of each the step of the plan, and the steps of its undo that are still to run.
+pub fn needs_to_undo<'p>(
+    plan: &Plan,
+    back: impl IntoIterator<Item = (&'p Step, &'p [Step])>,
+) -> BTreeSet<Right> {
+    let mut needs = BTreeSet::from([Right::Ledger]);
+    for (step, undo) in back {
+        let proven = undo.iter().any(|step| matches!(step.action, Action::Proof { .. }));
+        for undo in undo {
+            of_step(undo, kinds(plan, step), proven, &mut needs);
+        }
+        // Moving it back and writing it back ask for its ownership; whose it is has not changed in the archive.
+        if !undo.is_empty() {
+            needs.extend(step.archived.iter().filter_map(own_archived));
+        }
+    }
+    needs
+}
+
+fn own_archived(archived: &Archived) -> Option<Right> {
+    match archived.noun {
+        Noun::Table | Noun::Sequence => Some(Right::Own(archived.name.clone())),
+        Noun::Type => Some(Right::OwnType(archived.name.clone())),
+        // An index goes with its table; whose function it is, only the server knows.
+        Noun::Index | Noun::Routine => None,
+    }
+}
+
+/// What removing these for good asks for.
+pub fn needs_to_purge<'p>(archived: impl IntoIterator<Item = &'p Archived>) -> BTreeSet<Right> {
+    let drop = |archived: &Archived| match archived.noun {
+        Noun::Table | Noun::Sequence => Some(Right::Drop(archived.name.clone())),
+        // The schema's owner may drop a type, too, and is as good as always the one who made the archive.
+        Noun::Index | Noun::Type | Noun::Routine => None,
+    };
+    let mut needs: BTreeSet<Right> = archived.into_iter().filter_map(drop).collect();
+    needs.insert(Right::Ledger);
+    needs
+}
+
+/// What these files ask for when they run one after the other as they are written, as far as that can be known: up to the
+/// first statement that is not understood, or that changes rights itself.
+pub fn needs_as_written<'s>(
+    sources: impl IntoIterator<Item = Source<'s>>,
+    catalog: &Catalog,
+    policy: &Policy,
+) -> BTreeSet<Right> {
+    let mut needs = BTreeSet::from([Right::Ledger]);
+    let mut catalog = catalog.clone();
+    for source in sources {
+        let Ok(statements) = sql::read(source.text, &catalog, policy) else { return needs };
+        for statement in statements {
+            let Ok(changes) = &statement.changes else { return needs };
+            for change in changes {
+                if matches!(change.kind().name(), "grant" | "revoke") {
+                    return needs;
+                }
+                let ctx = Ctx {
+                    logical: &catalog,
+                    physical: &catalog,
+                    policy,
+                    directives: &statement.directives,
+                    migration: source.name,
+                };
+                let effects = as_written(change, &ctx, &mut needs);
+                if effects.iter().any(|effect| matches!(effect, Effect::Unknown(_))) {
+                    return needs;
+                }
+                catalog = fold(&catalog, &effects);
+            }
+        }
+    }
+    needs
+}
+
+fn as_written(change: &Change, ctx: &Ctx, needs: &mut BTreeSet<Right>) -> Vec<Effect> {
+    let kind = change.kind();
+    let effects = kind.effects(ctx);
+    for effect in &effects {
+        of_effect(effect, false, needs);
+    }
+    if effects.is_empty() {
+        of_locks(&kind.facts(ctx).locks, &[kind.name().to_owned()], needs);
+    }
+    effects
+}
+
+/// Kinds of the statement that a step serves.
+fn kinds<'p>(plan: &'p Plan, step: &Step) -> &'p [String] {
+    plan.statements.get(step.statement).map(|statement| statement.kinds.as_slice()).unwrap_or_default()
 }
 
 /// What locks a relation like a change of it, and may be had by a privilege of its own.
@@ -38,9 +134,15 @@ fn of_step(step: &Step, kinds: &[String], proven: bool, needs: &mut BTreeSet<Rig
             needs.insert(Right::Own(name.clone()));
         }
     }
-    // COMMENT, policies, storage parameters: they change what they lock, and nothing that the catalog models.
-    if step.provides.is_empty() && !kinds.iter().any(|kind| NOT_THE_OWNERS.contains(&kind.as_str())) {
-        let changed = step.locks.iter().filter(|lock| lock.mode >= LockMode::ShareUpdateExclusive);
+    if step.provides.is_empty() {
+        of_locks(&step.locks, kinds, needs);
+    }
+}
+
+/// COMMENT, policies, storage parameters: they change what they lock, and nothing that the catalog models.
+fn of_locks(locks: &[LockClaim], kinds: &[String], needs: &mut BTreeSet<Right>) {
+    if !kinds.iter().any(|kind| NOT_THE_OWNERS.contains(&kind.as_str())) {
+        let changed = locks.iter().filter(|lock| lock.mode >= LockMode::ShareUpdateExclusive);
         needs.extend(changed.map(|lock| Right::Own(lock.relation.clone())));
     }
 }
@@ -87,8 +189,18 @@ fn of_effect(effect: &Effect, proven: bool, needs: &mut BTreeSet<Right>) {
         Effect::RelationGone(table) | Effect::IndexGone { table, .. } | Effect::SequenceGone(table) => {
             needs.insert(Right::Drop(table.clone()));
         }
-        Effect::Column { table, .. }
+        Effect::Attached { table, partition, .. } | Effect::Detached { table, partition } => {
+            needs.extend([table, partition].map(|name| Right::Own(name.clone())));
+        }
+        Effect::RowSecurity { table, .. }
+        | Effect::Policy { table, .. }
+        | Effect::PolicyGone { table, .. }
+        | Effect::Rule { table, .. }
+        | Effect::RuleGone { table, .. }
+        | Effect::Column { table, .. }
         | Effect::ColumnGone { table, .. }
+        | Effect::ColumnRenamed { table, .. }
+        | Effect::ColumnType { table, .. }
         | Effect::Default { table, .. }
         | Effect::NotNull { table, .. }
         | Effect::Identity { table, .. }

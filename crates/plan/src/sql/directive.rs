@@ -17,6 +17,9 @@ pub struct Directives {
     pub enforce_now: Option<String>,
     /// `irreversible reason: TEXT`: no archive, no undo.
     pub irreversible: Option<String>,
+    /// `keep-before-image`: undo of a whole-table UPDATE or DELETE, at its cost.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_before_image: bool,
     /// Codes of [`Directives::allow`] that were needed while lowering already.
     #[serde(skip)]
     pub used: Vec<Code>,

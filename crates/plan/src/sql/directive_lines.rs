@@ -6,6 +6,7 @@
 //! allow CODE reason: TEXT
 //! enforce-now reason: TEXT
 //! irreversible reason: TEXT
+//! keep-before-image
 //! ```
 //!
 //! Whatever cannot be meant otherwise and is not such a line is an error: a directive that is silently taken for prose would
@@ -203,7 +204,16 @@ fn add(directives: &mut Directives, line: &Line, scope: Option<&Scope>) -> Resul
                 return twice("irreversible");
             }
         }
-        "down" | "sync" | "keep-before-image" => {
+        "keep-before-image" => {
+            if !line.args.is_empty() {
+                let form = "write `-- concertina:keep-before-image`";
+                return Err(error(line.span.clone(), "keep-before-image takes no arguments", form));
+            }
+            if std::mem::replace(&mut directives.keep_before_image, true) {
+                return twice("keep-before-image");
+            }
+        }
+        "down" | "sync" => {
             return Err(Diagnostic {
                 code: Code::NotYet,
                 span: line.span.clone(),
@@ -306,11 +316,14 @@ pub(crate) fn unused(lines: &[Line], directives: &Directives, changes: &[Change]
         | Change::AddCheck(_)
         | Change::AddForeignKey(_)
         | Change::AddPrimaryKey(_)
-        | Change::AddUnique(_) => true,
+        | Change::AddUnique(_)
+        | Change::Policy(_) => true,
+        Change::RowSecurity(switch) => switch.on,
         _ => false,
     });
     if directives.enforce_now.is_some() && !tightens {
-        let message = "enforce-now is unused: the statement adds no constraint and no NOT NULL";
+        let message =
+            "enforce-now is unused: the statement adds no constraint, no NOT NULL and no row security";
         errors.push(error(span("enforce-now", ""), message, "remove it"));
     }
     let destroys = |change: &Change| {
@@ -322,11 +335,21 @@ pub(crate) fn unused(lines: &[Line], directives: &Directives, changes: &[Change]
                 | Change::DropObject(_)
                 | Change::UpdateTable(_)
                 | Change::DeleteTable(_)
+                | Change::AddColumn(_)
         )
     };
     if directives.irreversible.is_some() && !changes.iter().any(destroys) {
-        let message = "irreversible is unused: the statement destroys nothing";
+        let message = "irreversible is unused: neither the statement nor its undo destroys anything";
         errors.push(error(span("irreversible", ""), message, "remove it"));
+    }
+    let overwrites = |change: &Change| matches!(change, Change::UpdateTable(_) | Change::DeleteTable(_));
+    if directives.keep_before_image && !changes.iter().any(overwrites) {
+        let message = "keep-before-image is unused: the statement is no UPDATE or DELETE over a table";
+        errors.push(error(span("keep-before-image", ""), message, "remove it"));
+    }
+    if directives.keep_before_image && directives.irreversible.is_some() {
+        let message = "keep-before-image and irreversible contradict each other";
+        errors.push(error(span("keep-before-image", ""), message, "remove one"));
     }
     errors
 }
@@ -406,7 +429,8 @@ mod tests {
             ("-- concertina:enforce-now", "needs a reason"),
             ("-- concertina:irreversible reason: x", "irreversible is unused"),
             ("-- concertina:down name = 1", "not-yet: the directive down is known"),
-            ("-- concertina:keep-before-image", "not-yet: the directive keep-before-image is known"),
+            ("-- concertina:keep-before-image", "keep-before-image is unused"),
+            ("-- concertina:keep-before-image reason: x", "takes no arguments"),
             ("-- concertina:", "there is no directive"),
             ("-- Concertina:fill name = 1", "did you mean `concertina:`?"),
             ("-- concertna:fill name = 1", "did you mean `concertina:`?"),

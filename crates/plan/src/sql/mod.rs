@@ -24,6 +24,8 @@ pub(crate) mod names;
 mod nulls;
 mod parse;
 mod parser_ffi;
+pub(crate) mod partition;
+pub(crate) mod renamed;
 pub mod similar;
 mod tokens;
 mod types;

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use concertina_plan::plan::Undo;
+use concertina_plan::plan::{Step, Undo};
+use tokio_postgres::Client;
 
 use crate::case::{ColumnOrder, Statement};
 use crate::clients::{self, Heard, Running};
@@ -30,7 +31,57 @@ pub async fn judge(exhibit: &Exhibit<'_>) -> Result<()> {
         return Ok(());
     }
     through(exhibit).await.context("expand, contract")?;
-    back(exhibit).await.context("expand, undo")
+    back(exhibit).await.context("expand, undo")?;
+    and_again(exhibit).await.context("expand, contract, undo, expand")
+}
+
+/// What new code wrote is there again when the migration is run again after its undo.
+async fn and_again(exhibit: &Exhibit<'_>) -> Result<()> {
+    let expect = &exhibit.case.expect;
+    let kept = expect.new.iter().any(|statement| statement.kept.is_some());
+    let steps = &exhibit.plan.steps;
+    let stays =
+        |step: &Step| matches!(step.undo, Undo::Impossible { .. } | Undo::Steps { loses: Some(_), .. });
+    if !kept || steps.iter().any(stays) {
+        return Ok(());
+    }
+    let copy = exhibit.start.copy().await?;
+    let (url, file) = (copy.url(), exhibit.case.file());
+    drive::run(&url, Command::Expand, &file, usize::MAX).await?.stopped_or_done().context("expand")?;
+    let new = start(&copy, &expect.new, NEW).await?;
+    tokio::time::sleep(WARM).await;
+    let contract = drive::run(&url, Command::Contract, &file, usize::MAX).await?;
+    contract.stopped_or_done().context("contract")?;
+    let new = clients::stop(new).await?;
+    for command in [Command::Undo, Command::Expand, Command::Contract] {
+        let run = drive::run(&url, command, &file, usize::MAX).await?;
+        run.stopped_or_done().with_context(|| format!("{command:?}"))?;
+    }
+    let client = copy.connect().await?;
+    for heard in &new {
+        heard_no_error(heard)?;
+        all_there(&client, heard).await?;
+    }
+    forward::nothing_left(exhibit, &client, true).await?;
+    drop(client);
+    copy.remove().await
+}
+
+/// Every acknowledged write is still there.
+async fn all_there(client: &Client, heard: &Heard) -> Result<()> {
+    let Some(kept) = &heard.statement.kept else { return Ok(()) };
+    let rows = compare::query(client, kept).await?;
+    let there: BTreeSet<i64> = rows.concat().into_iter().flatten().filter_map(|n| n.parse().ok()).collect();
+    let lost: Vec<&i64> = heard.acknowledged.difference(&there).collect();
+    ensure!(
+        lost.is_empty(),
+        "{} of {} acknowledged writes are lost, such as {}: {}",
+        lost.len(),
+        heard.acknowledged.len(),
+        lost[0],
+        heard.statement.sql
+    );
+    Ok(())
 }
 
 async fn through(exhibit: &Exhibit<'_>) -> Result<()> {
@@ -57,19 +108,7 @@ async fn through(exhibit: &Exhibit<'_>) -> Result<()> {
     let client = copy.connect().await?;
     for heard in old.iter().chain(&new) {
         heard_no_error(heard)?;
-        let Some(kept) = &heard.statement.kept else { continue };
-        let rows = compare::query(&client, kept).await?;
-        let there: BTreeSet<i64> =
-            rows.concat().into_iter().flatten().filter_map(|n| n.parse().ok()).collect();
-        let lost: Vec<&i64> = heard.acknowledged.difference(&there).collect();
-        ensure!(
-            lost.is_empty(),
-            "{} of {} acknowledged writes are lost, such as {}: {}",
-            lost.len(),
-            heard.acknowledged.len(),
-            lost[0],
-            heard.statement.sql
-        );
+        all_there(&client, heard).await?;
     }
     for query in &expect.holds {
         let rows = compare::query(&client, query).await?;

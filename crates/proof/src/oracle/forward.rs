@@ -7,7 +7,7 @@ use concertina_plan::combine::combine;
 use concertina_plan::effect::fold;
 use concertina_plan::kind::Ctx;
 use concertina_plan::pg::lock::LockMode;
-use concertina_plan::plan::{Action, Step, WorkKind};
+use concertina_plan::plan::{Action, Step, Undo, WorkKind};
 use concertina_plan::policy::Policy;
 use concertina_plan::sql;
 use concertina_run::event::Event;
@@ -83,7 +83,8 @@ pub async fn end(exhibit: &Exhibit<'_>, copy: &Database<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Nothing of ours but the ledger; archives only of what the plan says, and only where they may stay.
+/// Nothing of ours but the ledger; archives only of what the plan says, and only where they may stay: those of its steps after a
+/// run, those of their undo after one.
 ///
 /// # Errors
 /// What is left.
@@ -92,13 +93,27 @@ pub async fn nothing_left(
     client: &tokio_postgres::Client,
     archives: bool,
 ) -> Result<()> {
-    let archived = exhibit.plan.steps.iter().flat_map(|step| &step.archived);
-    let names: Vec<String> = archived.map(|archived| archived.name.to_string()).collect();
+    let of = |steps: &[Step]| -> Vec<String> {
+        steps.iter().flat_map(|step| &step.archived).map(|archived| archived.name.to_string()).collect()
+    };
+    let names = of(&exhibit.plan.steps);
+    // What undo of an added column keeps.
+    let kept: Vec<String> = exhibit
+        .plan
+        .steps
+        .iter()
+        .flat_map(|step| match &step.undo {
+            Undo::Steps { steps, .. } => of(steps),
+            _ => Vec::new(),
+        })
+        .collect();
     let mut left = compare::ours(client).await?;
     left.retain(|object| {
         // A table takes its sequences along.
         let lies_there = object.starts_with("relation concertina_archive.") && !names.is_empty();
-        let archive = archives && (lies_there || names.iter().any(|name| object.contains(name.as_str())));
+        let kept = !archives && kept.iter().any(|name| object.ends_with(name.as_str()));
+        let archive =
+            kept || archives && (lies_there || names.iter().any(|name| object.contains(name.as_str())));
         !archive && !exhibit.ledger.contains(object)
     });
     ensure!(left.is_empty(), "left behind: {left:?}");
@@ -140,7 +155,8 @@ fn as_written(exhibit: &Exhibit<'_>, start: &Catalog) -> Result<Catalog> {
     let mut logical = start.clone();
     for statement in &statements {
         let changes = statement.changes.as_ref().map_err(|diagnostic| anyhow!(diagnostic.message.clone()))?;
-        for change in changes {
+        let absorbed = statement.absorbed.iter().filter(|change| change.takes_effect_here());
+        for change in absorbed.chain(changes) {
             let ctx = Ctx {
                 logical: &logical,
                 physical: start,

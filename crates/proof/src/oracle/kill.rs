@@ -4,9 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use concertina_plan::plan::Undo;
 use concertina_run::failpoint;
-use concertina_run::state::MigrationFile;
+use concertina_run::state::{MigrationFile, MigrationState};
 use tokio::process::Command as Process;
 
 use crate::drive::{self, Command};
@@ -47,7 +48,55 @@ pub async fn judge(exhibit: &Exhibit<'_>, boundaries: Boundaries) -> Result<()> 
             ensure!(place < 10_000, "{command} never ends");
         }
     }
-    Ok(())
+    undo(exhibit, boundaries).await
+}
+
+/// Undo of the whole, killed and run again: the database is what it was.
+async fn undo(exhibit: &Exhibit<'_>, boundaries: Boundaries) -> Result<()> {
+    let steps = &exhibit.plan.steps;
+    if steps.iter().any(|step| matches!(step.undo, Undo::Impossible { .. })) {
+        return Ok(());
+    }
+    let back: usize = steps
+        .iter()
+        .map(|step| match &step.undo {
+            Undo::Steps { steps, .. } => steps.len(),
+            Undo::Nothing | Undo::Impossible { .. } => 0,
+        })
+        .sum();
+    let seed = hash(&exhibit.case.name);
+    let places = match boundaries {
+        Boundaries::All => 1..=10_000,
+        Boundaries::Some(_) => {
+            let place = 1 + seed % (back.max(1) * PLACES_A_STEP);
+            place..=place
+        }
+    };
+    let there = exhibit.start.copy().await?;
+    let file = exhibit.case.file();
+    for command in [Command::Expand, Command::Contract] {
+        drive::run(&there.url(), command, &file, usize::MAX).await?.stopped_or_done()?;
+    }
+    for place in places {
+        let copy = there.copy().await?;
+        let directory = tempfile::tempdir()?;
+        let killed = dies(&copy, directory.path(), &file, "undo", place).await?;
+        // What was killed after its last word has nothing left to do.
+        let ended =
+            drive::looking(&copy.url()).await?.status(&[]).await.map_err(|error| anyhow!("{error}"))?;
+        if ended.iter().any(|status| status.state != MigrationState::Undone) {
+            let run = drive::run(&copy.url(), Command::Undo, &file, usize::MAX).await?;
+            run.stopped_or_done().with_context(|| format!("undo goes on, killed at place {place}"))?;
+        }
+        super::undo::is_as_before(exhibit, &copy, steps)
+            .await
+            .with_context(|| format!("undo killed at place {place}"))?;
+        copy.remove().await?;
+        if !killed {
+            break;
+        }
+    }
+    there.remove().await
 }
 
 /// Kills one run after the other, each at its place, then lets it finish. Returns whether the first one was killed: if not,

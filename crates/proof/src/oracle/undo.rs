@@ -1,13 +1,14 @@
 //! Oracle 5: at each boundary, undo restores schema and rows, or the plan had said what it cannot bring back.
 
 use anyhow::{Context, Result, bail, ensure};
-use concertina_plan::plan::Undo;
+use concertina_plan::plan::{Step, Undo};
 use concertina_run::Error;
 
 use crate::case::ColumnOrder;
 use crate::compare;
 use crate::drive::{self, Command};
 use crate::oracle::{Boundaries, Exhibit, forward};
+use crate::world::Database;
 
 /// Judges the boundaries; after the last one the migration is run again, all the way.
 ///
@@ -36,16 +37,9 @@ async fn at(exhibit: &Exhibit<'_>, boundary: usize, again: bool) -> Result<()> {
         }
     }
     undo.stopped_or_done()?;
-    let now = compare::picture(&copy, &case.expect.volatile).await?;
-    // A column that was dropped comes back as the last one.
-    let order = if done.iter().any(|step| step.destroys) { ColumnOrder::Differs } else { ColumnOrder::Same };
+    is_as_before(exhibit, &copy, done).await?;
     let loses = done.iter().any(|step| matches!(&step.undo, Undo::Steps { loses: Some(_), .. }));
-    if loses {
-        now.same_schema_as(&exhibit.before, order)?;
-    } else {
-        now.same_as(&exhibit.before, order)?;
-    }
-    forward::nothing_left(exhibit, &copy.connect().await?, false).await?;
+    let order = if done.iter().any(|step| step.destroys) { ColumnOrder::Differs } else { ColumnOrder::Same };
     if again && !loses {
         for command in [Command::Expand, Command::Contract] {
             let run = drive::run(&url, command, &file, usize::MAX).await?;
@@ -56,4 +50,20 @@ async fn at(exhibit: &Exhibit<'_>, boundary: usize, again: bool) -> Result<()> {
         now.same_as(&exhibit.after, order).context("run again after undo")?;
     }
     copy.remove().await
+}
+
+/// After undo of these steps the database is what it was, but for what the plan said is lost.
+///
+/// # Errors
+/// The difference.
+pub(super) async fn is_as_before(exhibit: &Exhibit<'_>, copy: &Database<'_>, done: &[Step]) -> Result<()> {
+    let now = compare::picture(copy, &exhibit.case.expect.volatile).await?;
+    // A column that was dropped comes back as the last one.
+    let order = if done.iter().any(|step| step.destroys) { ColumnOrder::Differs } else { ColumnOrder::Same };
+    if done.iter().any(|step| matches!(&step.undo, Undo::Steps { loses: Some(_), .. })) {
+        now.same_schema_as(&exhibit.before, order)?;
+    } else {
+        now.same_as(&exhibit.before, order)?;
+    }
+    forward::nothing_left(exhibit, &copy.connect().await?, false).await
 }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use concertina_plan::catalog::{
-    self, Catalog, Column, Constraint, ConstraintKind, Dependent, DependentKind, Function, Generated,
-    Identity, Index, NotNull, Object, RelationKind, Sequence, Trigger, TriggerEvent, Type, TypeKind, Use,
-    User, Volatility,
+    self, Catalog, Column, Constraint, ConstraintKind, Dependent, DependentKind, Extras, Function, Generated,
+    Identity, Index, NotNull, Object, Policy, RelationKind, Rule, Sequence, Trigger, TriggerEvent, Type,
+    TypeKind, Use, User, Volatility,
 };
 use concertina_plan::pg::version::Version;
 use concertina_plan::sql::ident::{Ident, Name};
@@ -28,6 +28,15 @@ pub(super) struct Snapshot {
     pub(super) builtins: BTreeMap<Ident, Provolatile>,
     pub(super) uses: Vec<UseRow>,
     pub(super) views: Vec<ViewRow>,
+    pub(super) archived: Vec<ArchivedRow>,
+    pub(super) policies: Vec<PolicyRow>,
+    pub(super) rules: Vec<RuleRow>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ArchivedRow {
+    name: Ident,
+    columns: Vec<(Ident, String)>,
 }
 
 #[derive(Deserialize)]
@@ -49,6 +58,7 @@ pub(super) struct RelationRow {
     owner: Ident,
     unlogged: bool,
     row_security: bool,
+    row_security_forced: bool,
     tuples: f64,
     pages: i64,
     block: u64,
@@ -56,6 +66,9 @@ pub(super) struct RelationRow {
     bytes: Option<u64>,
     index_bytes: Option<u64>,
     partition_of: Option<u32>,
+    detaching: bool,
+    partition_bound: Option<String>,
+    partition_by: Option<String>,
     inherits: bool,
     partition_key: Option<Vec<i16>>,
 }
@@ -72,6 +85,7 @@ pub(super) struct ColumnRow {
     identity: String,
     generated: String,
     default: Option<String>,
+    extras: Extras,
 }
 
 #[derive(Deserialize)]
@@ -195,6 +209,20 @@ enum By {
 }
 
 #[derive(Deserialize)]
+pub(super) struct PolicyRow {
+    relation: u32,
+    #[serde(flatten)]
+    policy: Policy,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RuleRow {
+    relation: u32,
+    #[serde(flatten)]
+    rule: Rule,
+}
+
+#[derive(Deserialize)]
 pub(super) struct ViewRow {
     relation: u32,
     statements: Vec<String>,
@@ -249,6 +277,12 @@ impl Snapshot {
             let dependent = Dependent { column, kind, description, automatic, anew };
             relations.entry(relation).and_modify(|relation| relation.dependents.push(dependent));
         }
+        for PolicyRow { relation, policy } in self.policies {
+            relations.entry(relation).and_modify(|relation| relation.policies.push(policy));
+        }
+        for RuleRow { relation, rule } in self.rules {
+            relations.entry(relation).and_modify(|relation| relation.rules.push(rule));
+        }
         for ViewRow { relation, statements } in self.views {
             relations.entry(relation).and_modify(|relation| relation.anew = statements);
         }
@@ -270,6 +304,11 @@ impl Snapshot {
                 .collect(),
             extensions: self.server.extensions,
             uses: self.uses.into_iter().map(|row| row.used(&names)).collect(),
+            archived: self
+                .archived
+                .into_iter()
+                .map(|row| (Name { schema: "concertina_archive".into(), name: row.name }, row.columns))
+                .collect(),
             unknown_since: None,
         }
     }
@@ -346,13 +385,22 @@ impl RelationRow {
             unlogged: self.unlogged,
             rows: match kind {
                 RelationKind::PartitionedTable => 0,
-                _ => estimate(self.tuples, pages, self.heap.map(|heap| heap / self.block.max(1)), self.block),
+                _ => estimated_rows(
+                    self.tuples,
+                    pages,
+                    self.heap.map(|heap| heap / self.block.max(1)),
+                    self.block,
+                ),
             },
             bytes: self.bytes.unwrap_or_default(),
             index_bytes: self.index_bytes.unwrap_or_default(),
             row_security: self.row_security,
+            row_security_forced: self.row_security_forced,
             partition_of: self.partition_of.and_then(|parent| names.relations.get(&parent).cloned()),
             partition_key,
+            partition_by: self.partition_by,
+            partition_bound: self.partition_bound,
+            detaching: self.detaching,
             inherits: self.inherits,
             new_here: false,
             ..catalog::Relation::new(Name { schema: self.schema, name: self.name }, kind, self.owner)
@@ -362,7 +410,7 @@ impl RelationRow {
 
 /// Rows as the planner estimates them: the density at the last ANALYZE, times the pages there are now. Never analysed: pages times
 /// a guess. Source: `estimate_rel_size` in src/backend/optimizer/util/plancat.c.
-fn estimate(tuples: f64, pages: u64, pages_now: Option<u64>, block: u64) -> u64 {
+pub(crate) fn estimated_rows(tuples: f64, pages: u64, pages_now: Option<u64>, block: u64) -> u64 {
     /// A guess at the bytes of a row, header included.
     const ROW: f64 = 100.0;
     let now = pages_now.unwrap_or(pages);
@@ -391,6 +439,7 @@ impl ColumnRow {
                 _ => None,
             },
             new_here: false,
+            extras: self.extras,
         };
         (self.relation, column)
     }
@@ -532,16 +581,16 @@ impl From<Provolatile> for Volatility {
 
 #[cfg(test)]
 mod tests {
-    use super::estimate;
+    use crate::introspect::estimated_rows;
 
     #[test]
     fn rows_follow_the_size_since_the_last_analyze() {
-        assert_eq!(estimate(1000.0, 10, Some(20), 8192), 2000);
-        assert_eq!(estimate(1000.0, 10, None, 8192), 1000);
-        assert_eq!(estimate(0.0, 0, Some(0), 8192), 0);
-        assert_eq!(estimate(-1.0, 0, Some(0), 8192), 0);
-        assert_eq!(estimate(-1.0, 0, Some(100), 8192), 8192);
+        assert_eq!(estimated_rows(1000.0, 10, Some(20), 8192), 2000);
+        assert_eq!(estimated_rows(1000.0, 10, None, 8192), 1000);
+        assert_eq!(estimated_rows(0.0, 0, Some(0), 8192), 0);
+        assert_eq!(estimated_rows(-1.0, 0, Some(0), 8192), 0);
+        assert_eq!(estimated_rows(-1.0, 0, Some(100), 8192), 8192);
         // A foreign table has rows, but no pages.
-        assert_eq!(estimate(500.0, 0, None, 8192), 500);
+        assert_eq!(estimated_rows(500.0, 0, None, 8192), 500);
     }
 }

@@ -190,14 +190,19 @@ SELECT id, name, checksum, state, simple, plan, by, error,
        to_char(changed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS changed_at
 FROM concertina.migration ORDER BY name COLLATE "C""#;
 
+/// A step whose runner was killed ended, as far as anybody knows, with the last heartbeat.
 const STEPS: &str = r#"
 SELECT direction, ordinal, sub, state, attempts, rows, cursor, victim_ms, lock_wait_ms, backend_pid, backend_start, error,
        to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS started_at,
        to_char(finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS finished_at,
        extract(epoch FROM started_at - (SELECT m.started_at FROM concertina.migration AS m WHERE m.id = $1))::double precision
            AS began,
-       extract(epoch FROM coalesce(finished_at, clock_timestamp()) - started_at)::double precision AS seconds
-FROM concertina.step WHERE migration = $1 ORDER BY direction, ordinal, sub"#;
+       extract(epoch FROM coalesce(
+           finished_at,
+           (SELECT greatest(l.heartbeat_at, s.started_at) FROM concertina.lease AS l
+            WHERE l.token IS NOT NULL AND l.heartbeat_at < clock_timestamp() - interval '15 seconds'),
+           clock_timestamp()) - started_at)::double precision AS seconds
+FROM concertina.step AS s WHERE migration = $1 ORDER BY direction, ordinal, sub"#;
 
 const SPANS: &str = "
 SELECT s.direction, s.ordinal, s.sub, s.kind, s.message, s.times, s.busy_ms, s.victims, s.victim_ms, s.worst_ms, s.rows,

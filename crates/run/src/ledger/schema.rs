@@ -6,15 +6,18 @@ use tokio_postgres::{Client, GenericClient};
 use crate::error::{Doing, Error, Failure};
 
 /// Version of the ledger that this program writes.
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
 
 /// Any constant that nobody else uses; "concert" in ASCII.
 const LOCK: i64 = 0x63_6f6e_6365_7274;
 
 /// What each version adds to the one before, the first to an empty schema. Each adds only, so that a runner of the version
 /// before that is at work goes on undisturbed, and may be run again.
-const UPGRADES: [&str; VERSION as usize] =
-    [include_str!("../sql/ledger_1.sql"), include_str!("../sql/ledger_2.sql")];
+const UPGRADES: [&str; VERSION as usize] = [
+    include_str!("../sql/ledger_1.sql"),
+    include_str!("../sql/ledger_2.sql"),
+    include_str!("../sql/ledger_3.sql"),
+];
 
 /// Whether there is a ledger, of whatever version. Needs no right on it.
 ///
@@ -22,7 +25,24 @@ const UPGRADES: [&str; VERSION as usize] =
 /// [`Error::Connection`].
 pub async fn exists(client: &(impl GenericClient + Sync)) -> Result<bool, Error> {
     let row = client.query_one(STATE, &[]).await.doing("look for the ledger")?;
+    whole(&row)?;
     Ok(row.get("complete"))
+}
+
+/// All of it or nothing: with a part of it gone, what is applied would look as if it were not, and would be run again.
+fn whole(state: &tokio_postgres::Row) -> Result<(), Error> {
+    let lost: Vec<String> = state.get("lost");
+    if lost.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Ledger {
+        message: format!(
+            "the ledger is damaged: {} {} missing, and the rest is there; nothing was changed\n  restore schema concertina from a \
+             backup; docs/operations.md says how, and what to do without one",
+            lost.join(", "),
+            if lost.len() == 1 { "is" } else { "are" }
+        ),
+    })
 }
 
 /// Creates the ledger if it is not there, brings an older one up to date, and checks it. Idempotent; two at once are fine.
@@ -31,6 +51,7 @@ pub async fn exists(client: &(impl GenericClient + Sync)) -> Result<bool, Error>
 /// [`Error::Privilege`] with the exact GRANT, [`Error::Ledger`].
 pub async fn ensure(client: &Client) -> Result<(), Error> {
     let state = client.query_one(STATE, &[]).await.doing("look for the ledger")?;
+    whole(&state)?;
     if !state.get::<_, bool>("complete") || !state.get::<_, bool>("archive_there") {
         create(client, &state).await?;
     }
@@ -105,7 +126,8 @@ pub async fn check(client: &(impl GenericClient + Sync)) -> Result<i32, Error> {
     let Some(row) = row else {
         return Err(Error::Ledger {
             message:
-                "the ledger is damaged: concertina.meta has no row; restore schema concertina from a backup"
+                "the ledger is damaged: concertina.meta has no row; nothing was changed\n  restore schema concertina from a backup; \
+                 docs/operations.md says how, and what to do without one"
                     .to_owned(),
         });
     };
@@ -152,7 +174,7 @@ async fn other_system(client: &(impl GenericClient + Sync), known: Option<String
 }
 
 /// `None` where the function was revoked from us.
-async fn system_identifier(client: &(impl GenericClient + Sync)) -> Result<Option<String>, Error> {
+pub(crate) async fn system_identifier(client: &(impl GenericClient + Sync)) -> Result<Option<String>, Error> {
     // A function's EXECUTE right is checked when the statement starts, so asking and calling are two statements.
     let may = client.query_one(MAY_READ_CONTROL, &[]).await.doing("identify the server")?;
     if !may.get::<_, bool>(0) {
@@ -176,9 +198,16 @@ async fn no_right(client: &(impl GenericClient + Sync)) -> Result<Error, Error> 
 
 /// Reads `pg_class` by name: that needs no right on the schema.
 const STATE: &str = "
-SELECT (SELECT count(*) = 5 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE n.nspname = 'concertina' AND c.relkind = 'r'
-          AND c.relname IN ('meta', 'migration', 'step', 'event', 'lease')) AS complete,
+WITH ledger AS (
+    SELECT w.name, c.oid IS NOT NULL AS there
+    FROM unnest(ARRAY['meta', 'migration', 'step', 'event', 'lease']) WITH ORDINALITY AS w (name, place)
+    LEFT JOIN (pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n
+               ON n.oid = c.relnamespace AND n.nspname = 'concertina' AND c.relkind = 'r') ON c.relname = w.name
+    ORDER BY place
+)
+SELECT (SELECT bool_and(there) FROM ledger) AS complete,
+       (SELECT coalesce(array_agg('concertina.' || name) FILTER (WHERE NOT there AND (SELECT bool_or(there) FROM ledger)), '{}')
+        FROM ledger) AS lost,
        EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'concertina') AS schema_there,
        EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'concertina_archive') AS archive_there,
        EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'concertina'
@@ -201,7 +230,8 @@ SELECT m.version, m.system_identifier,
                                AND pg_catalog.has_table_privilege(c.oid, 'DELETE'))
         FROM pg_catalog.pg_class AS c
         WHERE c.oid IN ('concertina.migration'::regclass, 'concertina.step'::regclass, 'concertina.event'::regclass,
-                        'concertina.lease'::regclass, to_regclass('concertina.span'))) AS may_write,
+                        'concertina.lease'::regclass, to_regclass('concertina.span'), to_regclass('concertina.estimate'),
+                        to_regclass('concertina.rate'))) AS may_write,
        (SELECT coalesce(pg_catalog.array_agg(name ORDER BY name), '{}') FROM concertina.migration
         WHERE state NOT IN ('done', 'undone')) AS in_flight
 FROM concertina.meta AS m";

@@ -12,7 +12,7 @@ use crate::pg::lock::LockMode;
 use crate::plan::{Phase, Probe, Step};
 use crate::sql::expr::{Expr, NullWhen};
 
-use super::{AddColumn, Derived, Leaves};
+use super::{AddColumn, Derived, Holds, Leaves};
 
 impl AddColumn {
     pub(super) fn kept_in_step(&self, ctx: &Ctx, table: &Relation) -> Result<Online, Refusal> {
@@ -46,11 +46,15 @@ impl AddColumn {
         sql.extend(sync.create(ctx.physical));
         let effects = vec![Effect::Column { table: self.table.clone(), column: self.bare() }, sync.appears()];
         let why = "column and trigger arrive together: no row is written without its value from here on";
-        let mut steps =
-            vec![self.add(ctx, why, sql, Leaves { before: sync.remove(), ..Leaves::default() }, effects)];
+        let leaves = Leaves { before: sync.remove(), ..Leaves::default() };
+        let holds = Holds::Derived(&from);
+        let mut steps = vec![self.add(ctx, why, sql, leaves, effects, holds)];
+        let (back, came_back) = self.brought_back(ctx, holds);
+        steps.extend(back);
         let why = "rows that were there before the trigger get their value";
         steps.extend(self.backfill(ctx, &from, ctx.policy.stride, why));
         let mut notices = sync::notices(&self.table, &self.column, mode, &from);
+        notices.extend(came_back);
         notices.extend(batch::trigger_notices(ctx, table, &self.column));
         if self.not_null {
             let after = self.not_null_after(ctx, table, sync::never_null(table, &from));
@@ -94,7 +98,9 @@ impl AddColumn {
         let effects = vec![Effect::Column { table: self.table.clone(), column }];
         let sql = vec![ddl::column::add(&self.table, &self.column, &definition)];
         let why = "a constant `fill` is the column's default until contract, kept in the catalog, so no row is written";
-        let add = self.add(ctx, why, sql, Leaves::default(), effects);
+        let holds = Holds::default(Some(&fill.text));
+        let add = self.add(ctx, why, sql, Leaves::default(), effects, holds);
+        let (back, mut notices) = self.brought_back(ctx, holds);
 
         let change = |default: Option<&str>| match default {
             Some(default) => ddl::column::set_default(&self.table, &self.column, default),
@@ -126,7 +132,8 @@ impl AddColumn {
             "until contract, column {} of {} has the value of `fill` as its DEFAULT",
             self.column, self.table
         );
-        Online { steps: vec![add, contract], notices: vec![(Code::Announce, said)] }
+        notices.push((Code::Announce, said));
+        Online { steps: [vec![add], back, vec![contract]].concat(), notices }
     }
 
     fn default_effect(&self, default: Option<String>) -> Effect {

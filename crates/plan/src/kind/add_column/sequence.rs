@@ -14,7 +14,7 @@ use crate::sql::expr::{Expr, NullWhen};
 use crate::sql::ident::{Ident, Name};
 use crate::sql::names::Namer;
 
-use super::{AddColumn, Leaves};
+use super::{AddColumn, Holds, Leaves};
 
 impl AddColumn {
     /// The sequence that PostgreSQL makes for the column, by the name it chooses.
@@ -53,6 +53,9 @@ impl AddColumn {
             let ours = self.interim(ctx);
             (ours.clone(), vec![self.add_drawing(ctx, &ours)?])
         };
+        let (back, came_back) = self.brought_back(ctx, Holds::Each);
+        steps.extend(back);
+        notices.extend(came_back);
         let next = Expr {
             text: ddl::sequence::next_value(&draws_from),
             null_when: NullWhen::Never,
@@ -84,11 +87,13 @@ impl AddColumn {
             sql.push(ddl::sequence::owner(name, &table.owner));
         }
         sql.push(ddl::sequence::owned_by(name, &self.table, &self.column));
+        sql.extend(self.free_numbers(ctx, name));
         sql.push(ddl::column::set_default(&self.table, &self.column, &ddl::sequence::next_value(name)));
         let effects = vec![self.drawing(name), Effect::Sequence(sequence.clone())];
         let why =
             "the sequence as a default given later is for new rows only, so no row is written under the lock";
-        self.add(ctx, why, sql, Leaves::default(), effects).requires(Need::NoRelation(name.clone()))
+        self.add(ctx, why, sql, Leaves::default(), effects, Holds::Each)
+            .requires(Need::NoRelation(name.clone()))
     }
 
     /// The column with a sequence of ours. Every role may draw from it, because an identity column needs no right on its
@@ -106,17 +111,18 @@ impl AddColumn {
                 "leave them out; PostgreSQL names the sequence after table and column",
             ));
         }
-        let sql = vec![
+        let mut sql = vec![
             ddl::column::add(&self.table, &self.column, &self.definition("")),
             ddl::sequence::create(ours, &self.data_type, options, false),
             ddl::sequence::grant_usage(ours),
-            ddl::column::set_default(&self.table, &self.column, &ddl::sequence::next_value(ours)),
         ];
+        sql.extend(self.free_numbers(ctx, ours));
+        sql.push(ddl::column::set_default(&self.table, &self.column, &ddl::sequence::next_value(ours)));
         let why =
             "a default that draws from a sequence fills new rows until the column can become an identity";
         // The default depends on the sequence, so the column goes first.
         let leaves = Leaves { after: vec![ddl::sequence::drop(ours)], ..Leaves::default() };
-        Ok(self.add(ctx, why, sql, leaves, vec![self.drawing(ours)]))
+        Ok(self.add(ctx, why, sql, leaves, vec![self.drawing(ours)], Holds::Each))
     }
 
     /// In one transaction, so that no INSERT meets the column without default and identity.

@@ -1,8 +1,8 @@
 use crate::catalog::{Catalog, Function, Generated, Trigger, TriggerEvent, Type, TypeKind, Volatility};
 use crate::diagnostic::Code;
-use crate::kind::shared::proving;
 use crate::kind::shared::testing::{catalog, on, partitioned, planned, refused, show, steps, table};
-use crate::plan::{Action, Phase, WorkKind};
+use crate::kind::shared::{archive, proving};
+use crate::plan::{Action, Phase, Undo, WorkKind, Write};
 use crate::sql::ident::{Ident, Name};
 
 fn users() -> Catalog {
@@ -449,4 +449,91 @@ fn rows_that_exist_get_one_time_and_new_rows_their_own() {
     assert!(shown.contains("backfill: DO $concertina$"), "{shown}");
     assert!(shown.contains("stride 16: at = concertina.now_users_"), "{shown}");
     assert!(shown.contains("backfill: DROP FUNCTION IF EXISTS concertina.now_users_"), "{shown}");
+}
+
+/// What the undo of the first step keeps: the condition of its copy, and what it loses.
+fn kept(catalog: &Catalog, sql: &str) -> (Option<String>, Option<String>) {
+    let plan = planned(catalog, sql);
+    let Undo::Steps { steps, loses } = &plan.steps[0].undo else { panic!("{plan:?}") };
+    let only = steps.iter().find_map(|step| match &step.action {
+        Action::Backfill(backfill) => match &backfill.write {
+            Write::Copy { only, .. } => only.clone(),
+            other => panic!("{other:?}"),
+        },
+        _ => None,
+    });
+    (only, loses.clone())
+}
+
+#[test]
+fn undo_keeps_what_the_migration_did_not_put_there() {
+    let not_null = Some("concertina_row.a IS NOT NULL".to_owned());
+    for sql in [
+        "ALTER TABLE users ADD a int",
+        "ALTER TABLE users ADD a timestamptz DEFAULT now()",
+        "ALTER TABLE users ADD a uuid DEFAULT gen_random_uuid()",
+        "ALTER TABLE users ADD a serial",
+    ] {
+        assert_eq!(kept(&users(), sql), (not_null.clone(), None), "{sql}");
+    }
+    let (only, loses) = kept(&users(), "ALTER TABLE users ADD a varchar(9) DEFAULT 'x' NOT NULL");
+    let constant = "pg_catalog.record_image_ne(ROW(concertina_row.a), ROW(('x')::character varying(9)))";
+    assert_eq!((only.as_deref(), loses), (Some(constant), None));
+    let (only, loses) = kept(&users(), "ALTER TABLE users ADD a text; UPDATE users u SET a = upper(u.name)");
+    let only = only.expect("a condition");
+    assert!(
+        only.starts_with("concertina.kept_users_a_") && only.ends_with("(concertina_row::public.users)"),
+        "{only}"
+    );
+    assert_eq!(loses, None);
+}
+
+#[test]
+fn undo_says_what_it_loses() {
+    let keyless = catalog([table("log", &[("line", "text")])]);
+    let mut keyless = keyless;
+    for relation in keyless.relations.values_mut() {
+        relation.indexes.clear();
+        relation.constraints.clear();
+    }
+    let (only, loses) = kept(&keyless, "ALTER TABLE log ADD a int");
+    assert!(only.is_none() && loses.is_some_and(|loses| loses.contains("no unique NOT NULL key")));
+    let (only, loses) =
+        kept(&users(), "-- concertina:irreversible reason: nobody\nALTER TABLE users ADD a int");
+    assert!(only.is_none() && loses.is_some_and(|loses| loses.ends_with("since (irreversible: nobody)")));
+}
+
+#[test]
+fn what_an_earlier_undo_kept_comes_back_before_the_column_is_filled() {
+    let mut known = users();
+    let sql = "ALTER TABLE users ADD a text; UPDATE users SET a = upper(name)";
+    let name = archive::kept_name("m", &Name::new("public", "users"), &Ident::new("a"), 0);
+    let column = |name: &str, data_type: &str| (Ident::new(name), data_type.to_owned());
+    let archived = |data_type: &str| {
+        vec![
+            column("id", "bigint"),
+            column("a", data_type),
+            column("name", "text"),
+            column("concertina_gone", "boolean"),
+        ]
+    };
+    let plan_of = |known: &Catalog| {
+        let source = crate::Source { name: "m", text: sql };
+        crate::plan(source, known, known, &crate::policy::Policy::default()).expect("planned")
+    };
+    known.archived.insert(name.clone(), archived("text"));
+    let plan = plan_of(&known);
+    let Action::Backfill(backfill) = &plan.steps[1].action else { panic!("{plan:?}") };
+    let Write::Restore { from, same, pending, .. } = &backfill.write else { panic!("{backfill:?}") };
+    assert_eq!((from, same.as_slice()), (&name, &[Ident::new("name")][..]));
+    assert_eq!(pending.as_deref(), Some("concertina_row.a IS NULL"));
+    // This plan's own undo makes another one.
+    let Undo::Steps { steps, .. } = &plan.steps[0].undo else { panic!("{plan:?}") };
+    assert!(steps.iter().all(|step| step.archived.iter().all(|archived| archived.name != name)));
+
+    known.archived.insert(name, archived("integer"));
+    let plan = plan_of(&known);
+    let restores = |step: &crate::plan::Step| matches!(&step.action, Action::Backfill(backfill) if matches!(backfill.write, Write::Restore { .. }));
+    assert!(!plan.steps.iter().any(restores));
+    assert!(plan.notices.iter().any(|notice| notice.message.contains("was of another type")));
 }

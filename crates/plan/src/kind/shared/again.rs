@@ -91,8 +91,7 @@ fn key(ctx: &Ctx, table: &Relation, constraint: &Constraint, sort: Sort) -> Opti
     let behind = table.indexes.iter().find(|index| index.constraint.as_ref() == Some(&constraint.name))?;
     let deferrable = deferrable(constraint);
     if table.kind == RelationKind::PartitionedTable {
-        let purpose = Purpose::Unique { constraint, deferrable };
-        return if sort == Sort::Unique { build_tree(ctx, table, behind, purpose) } else { None };
+        return build_tree(ctx, table, behind, Purpose::Key { constraint, deferrable });
     }
     ddl::index::body(&table.name, behind)?;
     let bare = Index { constraint: None, primary: false, immediate: true, ..behind.clone() };
@@ -134,7 +133,7 @@ fn build_tree(ctx: &Ctx, table: &Relation, index: &Index, purpose: Purpose) -> O
 
 /// The clauses with which `pg_get_constraintdef` ends. Source: `pg_get_constraintdef_worker` in
 /// src/backend/utils/adt/ruleutils.c.
-fn deferrable(constraint: &Constraint) -> &'static str {
+pub(crate) fn deferrable(constraint: &Constraint) -> &'static str {
     let ends = |clause: &str| constraint.definition.to_uppercase().ends_with(clause);
     if ends("DEFERRABLE INITIALLY DEFERRED") {
         "DEFERRABLE INITIALLY DEFERRED"

@@ -1,5 +1,5 @@
-//! The archive of a column that is dropped: a copy by key, held true by a trigger until the column goes, and what brings
-//! it back.
+//! The archive of a column that is dropped, at contract or by the undo of ADD COLUMN: a copy by key, held true by a trigger
+//! until the column goes, and what brings it back.
 
 use crate::catalog::{Catalog, Column, Relation, RelationKind, Trigger, TriggerEvent};
 use crate::ddl;
@@ -21,6 +21,45 @@ pub(crate) struct Archive<'a> {
     name: Name,
     function: Name,
     trigger: Ident,
+    /// Set for what undo keeps of an added column.
+    kept: Option<Kept>,
+}
+
+/// What undo keeps of an added column.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    /// Migration, for the label of the archive.
+    pub(crate) migration: String,
+    /// Columns that the value is derived from: it comes back only where they have not changed since.
+    pub(crate) sources: Vec<Ident>,
+    /// Rows to keep.
+    pub(crate) only: Only,
+    /// How many archives of the same column are there already.
+    pub(crate) number: usize,
+    /// The greatest value must be found at once: a sequence will go on after it.
+    pub(crate) numbers: bool,
+}
+
+/// Rows whose value undo keeps.
+#[derive(Clone, Debug)]
+pub(crate) enum Only {
+    /// Those of which this is true, over the table as `concertina_row`.
+    If(String),
+    /// Those whose value is not this expression's, over the table under the alias.
+    Differing {
+        /// Alias.
+        alias: Ident,
+        /// Expression, of the column's type.
+        expected: String,
+    },
+}
+
+/// The archive that undo of a migration makes of an added column: `number` is 0 unless there are earlier ones.
+pub(crate) fn kept_name(migration: &str, table: &Name, column: &Ident, number: usize) -> Name {
+    let again = if number == 0 { String::new() } else { format!(" {number}") };
+    let content = format!("kept {migration} {table}.{column}{again}");
+    let head = format!("{}_{}", table.name.as_str(), column.as_str());
+    Name { schema: "concertina_archive".into(), name: Ident::generated(&head, &content) }
 }
 
 impl<'a> Archive<'a> {
@@ -28,17 +67,57 @@ impl<'a> Archive<'a> {
     pub(crate) fn new(ctx: &Ctx, table: &'a Relation, column: &'a Column, key: Vec<Ident>) -> Self {
         let head = format!("{}_{}", table.name.name.as_str(), column.name.as_str());
         let content = format!("archive {} {}.{}", ctx.migration, table.name, column.name);
+        let name = Name { schema: "concertina_archive".into(), name: Ident::generated(&head, &content) };
+        Self::named(table, column, key, name, &content)
+    }
+
+    /// Plans what undo keeps of an added column.
+    pub(crate) fn keeping(table: &'a Relation, column: &'a Column, key: Vec<Ident>, mut kept: Kept) -> Self {
+        let name = kept_name(&kept.migration, &table.name, &column.name, kept.number);
+        let content = name.to_string();
+        kept.sources.retain(|source| !key.contains(source));
+        Self { kept: Some(kept), ..Self::named(table, column, key, name, &content) }
+    }
+
+    fn named(table: &'a Relation, column: &'a Column, key: Vec<Ident>, name: Name, content: &str) -> Self {
+        let head = format!("archive_{}_{}", table.name.name.as_str(), column.name.as_str());
         Self {
             table,
             column,
             key,
-            name: Name { schema: "concertina_archive".into(), name: Ident::generated(&head, &content) },
-            function: Name {
-                schema: "concertina".into(),
-                name: Ident::generated(&format!("archive_{head}"), &content),
-            },
+            name,
+            function: Name { schema: "concertina".into(), name: Ident::generated(&head, content) },
             // Last in order; AFTER triggers see the row as it was stored anyway.
-            trigger: Ident::generated(&format!("~concertina_archive_{}", column.name.as_str()), &content),
+            trigger: Ident::generated(&format!("~concertina_archive_{}", column.name.as_str()), content),
+            kept: None,
+        }
+    }
+
+    /// Columns whose values it holds, the key left out.
+    fn columns(&self) -> Vec<Ident> {
+        let sources = self.kept.iter().flat_map(|kept| &kept.sources);
+        std::iter::once(&self.column.name).chain(sources).cloned().collect()
+    }
+
+    /// The function that tells which rows to keep, where that takes one, with the statement that makes it.
+    fn judge(&self) -> Option<(Name, String)> {
+        let Only::Differing { alias, expected } = &self.kept.as_ref()?.only else { return None };
+        let head = format!("kept_{}_{}", self.table.name.name.as_str(), self.column.name.as_str());
+        let name =
+            Name { schema: "concertina".into(), name: Ident::generated(&head, &self.name.to_string()) };
+        let sql = ddl::archive::create_judge(&name, &self.table.name, alias, &self.column.name, expected);
+        Some((name, sql))
+    }
+
+    /// Which rows of the table it must hold; all of them where nothing is said.
+    fn only(&self) -> Option<String> {
+        match (&self.kept.as_ref()?.only, self.judge()) {
+            (Only::If(condition), _) => Some(condition.clone()),
+            // A partition's row is seen as one of the whole table's.
+            (Only::Differing { .. }, Some((judge, _))) => {
+                Some(format!("{judge}({}::{})", crate::batch::ROW, self.table.name))
+            }
+            (Only::Differing { .. }, None) => None,
         }
     }
 
@@ -49,11 +128,12 @@ impl<'a> Archive<'a> {
 
     /// The same with what it holds.
     pub(crate) fn archived(&self) -> Archived {
-        Archived {
-            noun: Noun::Table,
-            name: self.name.clone(),
-            of: format!("column {} of {}", self.column.name, self.table.name),
-        }
+        Archived { noun: Noun::Table, name: self.name.clone(), of: self.holds() }
+    }
+
+    fn holds(&self) -> String {
+        let what = if self.kept.is_some() { "what was written into column" } else { "column" };
+        format!("{what} {} of {}", self.column.name, self.table.name)
     }
 
     /// Archive and trigger, the copy, and the proof that nothing is missing.
@@ -66,9 +146,18 @@ impl<'a> Archive<'a> {
 
     fn install(&self, ctx: &Ctx) -> Step {
         let table = &self.table.name;
-        let mut sql = ddl::archive::create(&self.name, table, &self.key, &self.column.name);
-        sql.extend(ddl::archive::create_function(&self.function, &self.name, &self.key, &self.column.name));
+        let columns = self.columns();
+        let mut sql = ddl::archive::create(&self.name, table, &self.key, &columns);
+        if let Some(kept) = &self.kept {
+            sql.push(ddl::archive::label(&self.name, &kept.migration, &self.holds()));
+            if kept.numbers {
+                sql.push(ddl::archive::create_index(&self.name, &self.column.name));
+            }
+        }
+        sql.extend(self.judge().map(|(_, sql)| sql));
+        sql.extend(ddl::archive::create_function(&self.function, &self.name, &self.key, &columns));
         sql.push(ddl::archive::create_trigger(&self.trigger, table, &self.function));
+        sql.push(ddl::archive::always(&self.trigger, table));
         let mut gone = self.removal();
         gone.push(ddl::archive::drop(&self.name));
         let undo = Step::transaction(
@@ -98,11 +187,15 @@ impl<'a> Archive<'a> {
     }
 
     fn copy(&self, ctx: &Ctx) -> Vec<Step> {
-        let columns = self.key.iter().chain([&self.column.name]).cloned().collect();
+        let columns = self.key.iter().cloned().chain(self.columns()).collect();
+        let why = match self.kept {
+            Some(_) => "it comes back from there when the migration is run again",
+            None => "undo brings the values back from there",
+        };
         let rows = Rows {
             title: format!("Archive column {} of {}", self.column.name, self.table.name),
-            why: "undo brings the values back from there".to_owned(),
-            write: Write::Copy { into: self.name.clone(), columns },
+            why: why.to_owned(),
+            write: Write::Copy { into: self.name.clone(), columns, only: self.only() },
             walk: Walk::Key { columns: self.key.clone() },
             fire_triggers: false,
             undo: Undo::Nothing,
@@ -113,23 +206,29 @@ impl<'a> Archive<'a> {
     fn proof(&self) -> Step {
         let only = if self.table.kind == RelationKind::PartitionedTable { "" } else { "ONLY " };
         let from = format!("{only}{}", self.table.name);
-        let query = ddl::archive::differing(&self.name, &from, &self.key, &self.column.name);
-        let violation =
-            format!("rows of {} whose {} the archive does not hold", self.table.name, self.column.name);
+        let only = self.only();
+        let query = ddl::archive::differing(&self.name, &from, &self.key, &self.columns(), only.as_deref());
+        let violation = format!(
+            "rows of {} whose {} the archive does not hold, or holds otherwise",
+            self.table.name, self.column.name
+        );
         let mut step = tighten::proof(&self.table.name, "the archive", query, violation);
         step.phase = Phase::Contract;
         step.title =
             format!("Prove that the archive holds column {} of {}", self.column.name, self.table.name);
-        "every value is compared before anything is dropped".clone_into(&mut step.why);
+        "every value and every row is compared before anything is dropped, and the trigger keeps it so"
+            .clone_into(&mut step.why);
         step
     }
 
-    /// Statements that remove the trigger and its function.
+    /// Statements that remove the trigger and its functions.
     pub(crate) fn removal(&self) -> Vec<String> {
-        vec![
+        let mut sql = vec![
             ddl::trigger::drop_trigger(&self.trigger, &self.table.name),
             ddl::trigger::drop_function(&self.function),
-        ]
+        ];
+        sql.extend(self.judge().map(|(judge, _)| ddl::archive::drop_judge(&judge, &self.table.name)));
+        sql
     }
 
     /// What [`Archive::removal`] does to the catalog.
@@ -162,7 +261,13 @@ impl<'a> Archive<'a> {
         let restore = Rows {
             title: format!("Bring back column {column} of {table}"),
             why: "from the archive, row by row".to_owned(),
-            write: Write::Restore { from: self.name.clone(), key: self.key.clone(), column: column.clone() },
+            write: Write::Restore {
+                from: self.name.clone(),
+                key: self.key.clone(),
+                column: column.clone(),
+                pending: None,
+                same: Vec::new(),
+            },
             walk: Walk::Key { columns: self.key.clone() },
             fire_triggers: false,
             undo: Undo::Nothing,

@@ -6,6 +6,7 @@ use crate::catalog::{Catalog, Constraint, Index, RelationKind};
 use crate::ddl;
 use crate::ddl::index::{Branch, How};
 use crate::effect::Effect;
+use crate::kind::shared::key::Sort;
 use crate::kind::shared::tree;
 use crate::pg::lock::LockMode;
 use crate::plan::{Action, LockClaim, Need, Phase, Probe, Step, Undo, WorkKind};
@@ -92,8 +93,8 @@ fn branch_locks(own: &Name, branches: &[Branch]) -> Vec<LockClaim> {
 pub(crate) enum Purpose<'a> {
     /// Nothing.
     Index,
-    /// A unique constraint on every table, each named like its index. The template's name is the parent's.
-    Unique {
+    /// A unique constraint or primary key on every table, each named like its index. The template's name is the parent's.
+    Key {
         /// The constraint of the partitioned table.
         constraint: &'a Constraint,
         /// Its `DEFERRABLE …` clauses, or empty.
@@ -156,7 +157,7 @@ impl TreeBuild<'_> {
             Purpose::Index => {
                 (ddl::index::create(&index.name, table, index.unique, How::Only, body), LockMode::Share)
             }
-            Purpose::Unique { constraint, .. } => (
+            Purpose::Key { constraint, .. } => (
                 ddl::constraint::add_only(table, &index.name, &constraint.definition),
                 LockMode::AccessExclusive,
             ),
@@ -175,17 +176,29 @@ impl TreeBuild<'_> {
         self.constrain(step, table, index, false)
     }
 
-    fn leaf(&self, branch: &Branch) -> Vec<Step> {
+    /// Builds the index of a table that holds rows, and makes it the constraint, but attaches it to nothing.
+    pub(crate) fn leaf(&self, branch: &Branch) -> Vec<Step> {
         let table = &branch.table;
-        let bare = Index { inherited: false, constraint: None, immediate: true, ..branch.index.clone() };
+        let bare = Index {
+            inherited: false,
+            constraint: None,
+            immediate: true,
+            primary: false,
+            ..branch.index.clone()
+        };
         let build = build(self.catalog, table, &bare, self.phase, "reads and writes of the partition go on");
-        let Purpose::Unique { deferrable, .. } = self.purpose else { return vec![build] };
+        let Purpose::Key { constraint, deferrable } = self.purpose else { return vec![build] };
+        let sort = Sort::of(constraint);
         let index = Index { inherited: false, ..branch.index.clone() };
         let step = Step::transaction(
             self.phase,
-            format!("Make index {} of {table} a unique constraint", index.name),
+            format!("Make index {} of {table} a {}", index.name, sort.title()),
             "a partition's index can only be attached if it stands behind a constraint, too",
-            vec![ddl::constraint::add_unique_using(table, &index.name, &index.name, deferrable)],
+            vec![ddl::constraint::add(
+                table,
+                &index.name,
+                &ddl::constraint::using_index(sort.sql(), &index.name, deferrable),
+            )],
         )
         .locks(tree::lock(self.catalog, table, LockMode::AccessExclusive))
         .undone_by(vec![self.gone(table, &index, &[])])
@@ -232,7 +245,7 @@ impl TreeBuild<'_> {
     fn constrain(&self, step: Step, table: &Name, index: &Index, inherited: bool) -> Step {
         match self.purpose {
             Purpose::Index => step,
-            Purpose::Unique { constraint, .. } => {
+            Purpose::Key { constraint, .. } => {
                 let constraint = Constraint { name: index.name.clone(), inherited, ..constraint.clone() };
                 step.provides(Effect::Constraint { table: table.clone(), constraint })
             }
@@ -243,7 +256,7 @@ impl TreeBuild<'_> {
         match self.purpose {
             Purpose::Index if self.index.unique => "unique index",
             Purpose::Index => "index",
-            Purpose::Unique { .. } => "unique constraint",
+            Purpose::Key { constraint, .. } => Sort::of(constraint).title(),
         }
     }
 
@@ -256,7 +269,7 @@ impl TreeBuild<'_> {
 
     /// Undo: the index goes with what is attached to it by then. What a later undo names may be gone already.
     fn gone(&self, table: &Name, index: &Index, below: &[Branch]) -> Step {
-        let Purpose::Unique { .. } = self.purpose else {
+        let Purpose::Key { constraint, .. } = self.purpose else {
             let leaf = self.catalog.relation(table).is_some_and(|t| t.kind != RelationKind::PartitionedTable);
             if leaf && below.is_empty() {
                 return drop(self.catalog, table, index, self.phase, "takes the new index away");
@@ -266,7 +279,7 @@ impl TreeBuild<'_> {
         let name = table.sibling(index.name.clone());
         let mut step = Step::transaction(
             self.phase,
-            format!("Drop unique constraint {} of {table}", index.name),
+            format!("Drop {} {} of {table}", Sort::of(constraint).title(), index.name),
             "takes the new constraint away",
             vec![ddl::constraint::drop_if_exists(table, &index.name)],
         )

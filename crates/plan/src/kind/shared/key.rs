@@ -2,15 +2,18 @@
 
 use crate::catalog::{Constraint, ConstraintKind, Index, Relation};
 use crate::ddl;
-use crate::ddl::index::How;
+use crate::ddl::index::{Branch, How};
+use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
 use crate::kind::Ctx;
+use crate::kind::shared::index::{Purpose, TreeBuild};
 use crate::kind::shared::will_fail::{self, WillFail};
 use crate::kind::shared::{index, tighten, tree};
 use crate::pg::lock::LockMode;
 use crate::plan::{LockClaim, Need, Phase, Probe, Step, Undo};
 use crate::sql::ident::{Ident, Name, list};
 use crate::sql::index_text;
+use crate::sql::names::IndexSort;
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,11 @@ pub(crate) struct Key {
 }
 
 impl Sort {
+    /// That of a constraint with a unique index.
+    pub(crate) fn of(constraint: &Constraint) -> Self {
+        if constraint.kind == ConstraintKind::PrimaryKey { Self::Primary } else { Self::Unique }
+    }
+
     /// As SQL writes it.
     pub(crate) fn sql(self) -> &'static str {
         match self {
@@ -138,6 +146,82 @@ impl Key {
             .collect()
     }
 
+    /// On a partitioned table: declared there, built on every leaf beside writes, then attached.
+    pub(crate) fn over_partitions(&self, ctx: &Ctx, phase: Phase) -> Result<Vec<Step>, Refusal> {
+        let index = &self.index(ctx);
+        if let Some((partition, twin)) = ddl::index::doubtful(ctx.logical, &self.table, index) {
+            return Err(Refusal::new(
+                Code::NotYet,
+                format!(
+                    "partition {} has {} {}, which may be equal to {}: PostgreSQL would then take it instead of making \
+                     another",
+                    partition.name,
+                    self.sort.title(),
+                    twin.name,
+                    index.name
+                ),
+                "drop it first",
+            ));
+        }
+        let branches = self.branches(ctx);
+        let constraint = Constraint { definition: self.definition(), ..self.constraint(index) };
+        let tree = TreeBuild {
+            catalog: ctx.logical,
+            table: &self.table,
+            index,
+            branches: &branches,
+            purpose: Purpose::Key { constraint: &constraint, deferrable: &self.deferrable },
+            phase,
+        };
+        Ok(tree.steps())
+    }
+
+    /// ACCESS EXCLUSIVE on the table; on its partitions only SHARE before 18, unless their columns are made NOT NULL.
+    /// Source: measured on 14 to 18.
+    pub(crate) fn locks_as_written(&self, ctx: &Ctx, makes_not_null: bool) -> Vec<LockClaim> {
+        let strong = makes_not_null || ctx.logical.server.version.unique_locks_partitions();
+        let below = if strong { LockMode::AccessExclusive } else { LockMode::Share };
+        let mut locks = tree::locks(ctx.logical, &self.table, below);
+        if let Some(own) = locks.iter_mut().find(|lock| lock.relation == self.table) {
+            own.mode = LockMode::AccessExclusive;
+        }
+        locks
+    }
+
+    /// What the partitions get.
+    pub(crate) fn effects_below(&self, ctx: &Ctx) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for branch in self.branches(ctx) {
+            let constraint = Constraint { inherited: true, ..self.constraint(&branch.index) };
+            effects.push(Effect::Index { table: branch.table.clone(), index: branch.index });
+            effects.push(Effect::Constraint { table: branch.table, constraint });
+        }
+        effects
+    }
+
+    fn branches(&self, ctx: &Ctx) -> Vec<Branch> {
+        if self.using_index.is_some() {
+            return Vec::new();
+        }
+        let sort = match self.sort {
+            Sort::Unique => IndexSort::Unique,
+            Sort::Primary => IndexSort::PrimaryKey,
+        };
+        ddl::index::branches(ctx.logical, &self.table, &self.index(ctx), sort)
+    }
+
+    /// What a key of a partitioned table must be.
+    pub(crate) fn check_partitioned(&self, ctx: &Ctx, table: &Relation) -> Result<(), WillFail> {
+        if self.using_index.is_some() {
+            return Err(WillFail::new(
+                "0A000",
+                format!("ADD CONSTRAINT USING INDEX does not work on partitioned table {}", self.table),
+                format!("write {} (columns)", self.sort.sql()),
+            ));
+        }
+        will_fail::unique_covers_partition_key(ctx, table, &self.columns)
+    }
+
     fn gone(&self, ctx: &Ctx, phase: Phase) -> Step {
         Step::transaction(
             phase,
@@ -170,6 +254,7 @@ impl Key {
     pub(crate) fn check<'a>(&self, ctx: &Ctx<'a>) -> Result<&'a Relation, WillFail> {
         let table = will_fail::table(ctx, &self.table)?;
         will_fail::columns(table, self.columns.iter().chain(&self.include))?;
+        will_fail::stored(table, self.columns.iter().chain(&self.include))?;
         will_fail::constraint_name_free(table, &self.name)?;
         let own = self.table.sibling(self.name.clone());
         match &self.using_index {

@@ -4,15 +4,19 @@ pub(crate) mod again;
 pub(crate) mod alter;
 pub(crate) mod archive;
 pub(crate) mod batch;
+pub(crate) mod before_image;
+pub(crate) mod bound;
 pub(crate) mod clock;
 pub(crate) mod dependents;
 pub(crate) mod index;
 pub(crate) mod key;
+pub(crate) mod mirror;
 pub(crate) mod moved;
 pub(crate) mod not_null;
 pub(crate) mod not_valid;
 #[cfg(test)]
 pub(crate) mod proving;
+pub(crate) mod second;
 pub(crate) mod sync;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -63,6 +63,17 @@ fn walk(catalog: &Catalog, text: &str) -> (Catalog, Vec<Facts>) {
     let mut logical = catalog.clone();
     let mut facts = Vec::new();
     for statement in combine::combine(statements) {
+        for change in statement.absorbed.iter().filter(|change| change.takes_effect_here()) {
+            let ctx = Ctx {
+                logical: &logical,
+                physical: catalog,
+                policy: &policy,
+                directives: &statement.directives,
+                migration: "0001_test",
+            };
+            let effects = change.kind().effects(&ctx);
+            logical = fold(&logical, &effects);
+        }
         for change in statement.changes.expect("the statement is known") {
             let ctx = Ctx {
                 logical: &logical,
@@ -112,6 +123,9 @@ fn normal(catalog: &Catalog) -> Vec<(Name, Relation)> {
     let mut catalog = catalog.clone();
     for relation in catalog.relations.values_mut() {
         relation.new_here = false;
+        relation.partitions.sort();
+        relation.policies.sort_by(|a, b| a.name.cmp(&b.name));
+        relation.policies.iter_mut().for_each(|policy| policy.anew.clear());
         relation.columns.sort_by(|a, b| a.name.cmp(&b.name));
         for column in &mut relation.columns {
             column.new_here = false;
@@ -120,6 +134,7 @@ fn normal(catalog: &Catalog) -> Vec<(Name, Relation)> {
         for constraint in &mut relation.constraints {
             constraint.definition.clear();
         }
+        relation.triggers.sort_by(|a, b| a.name.cmp(&b.name));
         relation.indexes.sort_by(|a, b| a.name.cmp(&b.name));
         for index in &mut relation.indexes {
             index.definition.clear();

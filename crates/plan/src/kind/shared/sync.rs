@@ -237,10 +237,7 @@ impl Sync {
             Mode::Fill => fill(column, from),
         };
         // Triggers of ours fire in the order in which they were planned: one may read what another derives.
-        let ours = ctx
-            .physical
-            .relation(table)
-            .map_or(0, |relation| relation.triggers.iter().filter(|trigger| is_ours(&trigger.name)).count());
+        let ours = ctx.physical.relation(table).map_or(0, ours);
         let content = format!("{} {table}.{column} {body}", ctx.migration);
         let head = format!("{PREFIX}{ours:02}_{}", column.as_str());
         let function = Name {
@@ -313,14 +310,19 @@ impl Sync {
     }
 }
 
-/// A trigger that [`Sync`] named.
+/// A trigger that [`Sync`] or [`super::mirror::Mirror`] named.
 pub(crate) fn is_ours(trigger: &Ident) -> bool {
-    trigger.as_str().starts_with(PREFIX)
+    trigger.as_str().trim_start_matches(['!', '~']).starts_with("concertina_")
+}
+
+/// How many triggers of ours fire last: the next one comes after them.
+pub(crate) fn ours(relation: &Relation) -> usize {
+    relation.triggers.iter().filter(|trigger| trigger.name.as_str().starts_with(PREFIX)).count()
 }
 
 /// Sorts after any name that begins with a letter, a digit or an underscore.
 /// Source: "triggers are fired in alphabetical order by name", doc/src/sgml/trigger.sgml.
-const PREFIX: &str = "~concertina_";
+pub(crate) const PREFIX: &str = "~concertina_";
 
 fn derive(column: &Ident, from: &Derivation) -> String {
     let target = quoted(column);
@@ -368,6 +370,6 @@ fn fill(column: &Ident, from: &Derivation) -> String {
 }
 
 /// In PL/pgSQL words are reserved that SQL knows as names (`begin`, `loop`), so every column is quoted.
-fn quoted(column: &Ident) -> String {
+pub(crate) fn quoted(column: &Ident) -> String {
     format!("\"{}\"", column.as_str().replace('"', "\"\""))
 }

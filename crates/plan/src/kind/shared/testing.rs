@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::catalog::{
-    Catalog, Column, Constraint, ConstraintKind, Index, NotNull, Relation, RelationKind, Volatility,
+    Catalog, Column, Constraint, ConstraintKind, Extras, Index, NotNull, Relation, RelationKind, Volatility,
 };
 use crate::diagnostic::Code;
 use crate::effect::fold;
@@ -97,6 +97,7 @@ pub(crate) fn column(name: &str, data_type: &str) -> Column {
         identity: None,
         generated: None,
         new_here: false,
+        extras: Extras::default(),
     }
 }
 

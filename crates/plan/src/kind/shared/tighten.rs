@@ -4,6 +4,7 @@
 use crate::catalog::{Relation, RelationKind};
 use crate::diagnostic::Code;
 use crate::kind::Ctx;
+use crate::kind::shared::sync;
 use crate::plan::{Action, Phase, Step, WorkKind};
 use crate::sql::constant::{self, Constant};
 use crate::sql::ident::{Ident, Name};
@@ -47,7 +48,7 @@ pub(crate) fn old_value(ctx: &Ctx, table: &Relation, name: &Ident) -> OldValue {
     let synced = ctx
         .physical
         .relation(&table.name)
-        .is_some_and(|table| table.triggers.iter().any(|trigger| ours(&trigger.name)));
+        .is_some_and(|table| table.triggers.iter().any(|trigger| sync::is_ours(&trigger.name)));
     if synced || column.identity.is_some() || column.generated.is_some() {
         return OldValue::Unknown;
     }
@@ -59,10 +60,6 @@ pub(crate) fn old_value(ctx: &Ctx, table: &Relation, name: &Ident) -> OldValue {
             Constant::No => OldValue::Unknown,
         },
     }
-}
-
-fn ours(trigger: &Ident) -> bool {
-    trigger.as_str().trim_start_matches(['!', '~']).starts_with("concertina_")
 }
 
 /// Decides for a constraint over `columns` of `table`. What old writers do counts only if every column is new: a column

@@ -1,6 +1,6 @@
 //! Failures that the catalog alone shows, as a fact and as a refusal.
 
-use crate::catalog::{Relation, RelationKind};
+use crate::catalog::{Generated, Relation, RelationKind};
 use crate::diagnostic::{Code, Refusal};
 use crate::kind::Ctx;
 use crate::plan::Fails;
@@ -59,6 +59,24 @@ pub(crate) fn columns<'i>(
             "42703",
             format!("column {column} of {} does not exist", table.name),
             "correct the column's name",
+        )),
+    }
+}
+
+/// Fails for the first column that is VIRTUAL: what is not stored is neither indexed nor refers to anything.
+/// Source: `DefineIndex` in src/backend/commands/indexcmds.c, `ATAddForeignKeyConstraint` in tablecmds.c.
+pub(crate) fn stored<'i>(
+    table: &Relation,
+    columns: impl IntoIterator<Item = &'i Ident>,
+) -> Result<(), WillFail> {
+    let is_virtual =
+        |name: &&Ident| table.column(name).is_some_and(|column| column.generated == Some(Generated::Virtual));
+    match columns.into_iter().find(is_virtual) {
+        None => Ok(()),
+        Some(column) => Err(WillFail::new(
+            "0A000",
+            format!("column {column} of {} is VIRTUAL: no index and no key can stand on it", table.name),
+            "index its expression instead, or keep a plain column by a trigger of your own",
         )),
     }
 }

@@ -1,7 +1,7 @@
 use crate::catalog::{Catalog, Function, Generated, Identity, Index, Trigger, TriggerEvent, Volatility};
 use crate::diagnostic::Code;
 use crate::kind::shared::testing::{catalog, partitioned, planned, refused, show, steps, table};
-use crate::plan::{Action, Undo, Walk};
+use crate::plan::{Action, Undo, Walk, Write};
 use crate::sql::ident::{Ident, Name};
 
 fn users() -> Catalog {
@@ -177,4 +177,38 @@ fn the_time_is_read_once() {
     let Action::Backfill(backfill) = &plan.steps[1].action else { panic!("{plan:?}") };
     let Walk::RowSet(row_set) = &backfill.walk else { panic!("{plan:?}") };
     assert_eq!(row_set.filter, Some(format!("({function}::timestamp(0)) > '2020-01-01'")));
+}
+
+#[test]
+fn kept_rows_are_put_back_by_undo() {
+    let plan =
+        planned(&users(), "-- concertina:keep-before-image\nUPDATE users SET age = age + 1, name = 'x'");
+    let Action::Transaction { sql } = &plan.steps[0].action else { panic!("{plan:?}") };
+    assert!(
+        sql[0]
+            .contains("AS SELECT id, age, name, age AS concertina_after_1, name AS concertina_after_2 FROM"),
+        "{sql:?}"
+    );
+    assert_eq!(plan.steps[0].archived.len(), 1);
+    let Action::Backfill(backfill) = &plan.steps[1].action else { panic!("{plan:?}") };
+    assert!(matches!(&backfill.write, Write::Keeping { .. }));
+    let Undo::Steps { steps, loses: None } = &plan.steps[1].undo else { panic!("{plan:?}") };
+    let Action::Backfill(back) = &steps[0].action else { panic!("{steps:?}") };
+    assert!(back.fire_triggers && matches!(&back.write, Write::PutBack { deleted: false, .. }));
+    assert!(plan.notices.iter().all(|notice| notice.code != Code::UndoLoses));
+    assert!(plan.notices.iter().any(|notice| notice.message.contains("twice the time")));
+}
+
+#[test]
+fn nothing_is_kept_without_a_key_or_against_irreversible() {
+    let keyless = edit(|catalog| {
+        catalog.indexes.clear();
+        catalog.constraints.clear();
+    });
+    let (code, said) = refused(&keyless, "-- concertina:keep-before-image\nUPDATE users SET name = 'x'");
+    assert!(code == Code::NoRowKey && said.contains("keep its rows by"), "{said}");
+    let both =
+        "-- concertina:keep-before-image\n-- concertina:irreversible reason: x\nUPDATE users SET name = 'x'";
+    let (code, said) = refused(&users(), both);
+    assert!(code == Code::Directive && said.contains("contradict"), "{said}");
 }

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use pg_query::NodeEnum;
 use pg_query::protobuf::{AlterTableCmd, AlterTableType};
 
 use crate::catalog::{ConstraintKind, Relation};
@@ -14,13 +13,10 @@ use crate::kind::drop_constraint::DropConstraint;
 use crate::kind::drop_not_null::DropNotNull;
 use crate::pg::lock::LockMode;
 use crate::plan::{LockClaim, Work, WorkKind};
-use crate::sql::ast;
 use crate::sql::ident::{Ident, Name};
 use crate::sql::lower::alter_table::{changed, is_cascade};
-use crate::sql::lower::{Lower, Lowered, Refused, Run, identity, kinds, tree};
+use crate::sql::lower::{Lower, Lowered, Refused, Run, alter_some, identity, kinds, partition, policy, tree};
 use crate::sql::similar::did_you_mean;
-use crate::sql::tokens::Kind;
-use crate::sql::types;
 
 /// Lowers one.
 pub(crate) fn lower(
@@ -40,7 +36,6 @@ pub(crate) fn lower(
             | At::AtResetOptions
             | At::AtSetStorage
             | At::AtSetCompression
-            | At::AtAlterColumnType
             | At::AtSetExpression
             | At::AtDropExpression
             | At::AtAddIdentity
@@ -59,6 +54,13 @@ pub(crate) fn lower(
     match command.subtype() {
         At::AtValidateConstraint => validate(lower, table, &column),
         At::AtDropConstraint => drop_constraint(lower, table, command, &column),
+        At::AtEnableRowSecurity
+        | At::AtDisableRowSecurity
+        | At::AtForceRowSecurity
+        | At::AtNoForceRowSecurity => Ok(vec![policy::row_security(table, command.subtype())]),
+        At::AtAttachPartition | At::AtDetachPartition | At::AtDetachPartitionFinalize => {
+            partition::alter(lower, table, command, at)
+        }
         // Source: AlterTableGetLockLevel in src/backend/commands/tablecmds.c.
         At::AtSetStatistics
         | At::AtSetOptions
@@ -72,6 +74,8 @@ pub(crate) fn lower(
         At::AtSetStorage | At::AtSetCompression | At::AtReplicaIdentity | At::AtSetIdentity => {
             Ok(vec![subcommand(lower, table, only, at, kind, LockMode::AccessExclusive, Vec::new())])
         }
+        At::AtAlterConstraint => alter_some::constraint(lower, table, only, command, at),
+        At::AtSetExpression => alter_some::expression(lower, table, only, &column, at),
         At::AtChangeOwner => {
             let owner = command.newowner.as_ref().map(|role| Ident::from(role.rolename.as_str()));
             let effects = match owner {
@@ -103,7 +107,7 @@ pub(crate) fn lower(
 }
 
 /// One subcommand as a statement of its own: the others of its ALTER TABLE are planned apart.
-fn subcommand(
+pub(super) fn subcommand(
     lower: &Lower,
     table: &Relation,
     only: bool,
@@ -125,6 +129,7 @@ fn subcommand(
         locks: tree(lower.catalog, table, mode),
         work: Vec::new(),
         transaction: true,
+        whole: true,
         effects,
         undo,
     })
@@ -168,6 +173,7 @@ fn validation(lower: &Lower, table: &Relation, name: &Ident, more: Vec<LockClaim
         locks,
         work: vec![Work { relation: table.name.clone(), what: WorkKind::Scan }],
         transaction: true,
+        whole: false,
         effects: vec![effect],
         undo: Ok(String::new()),
     })
@@ -228,7 +234,7 @@ fn referencing(
         .collect()
 }
 
-fn missing(lower: &Lower, kind: &'static str, table: &Relation, name: &Ident) -> Refused {
+pub(super) fn missing(lower: &Lower, kind: &'static str, table: &Relation, name: &Ident) -> Refused {
     let hint = did_you_mean(name.as_str(), table.constraints.iter().map(|c| c.name.as_str().to_owned()))
         .unwrap_or_else(|| "correct the name".to_owned());
     lower.will_fail(kind, "42704", format!("constraint {name} of {} does not exist", table.name), hint, None)
@@ -251,35 +257,21 @@ fn refused(
         Run { work: work.collect(), ..run }.with_indexes(lower.catalog)
     };
     let (code, reason, way_out, run) = match command.subtype() {
-        At::AtAlterColumnType => {
-            let effects = match ast::node(command.def.as_deref()) {
-                Some(NodeEnum::ColumnDef(def)) => new_type(lower, table, column, def),
-                _ => Vec::new(),
-            };
-            let mut run = rewrite(run);
-            run.effects = effects;
-            (
-                Code::NotYet,
-                format!(
-                    "a change of {column}'s type rewrites {on} and all its indexes under ACCESS EXCLUSIVE unless old and new type are stored alike; the online form (second column, sync, backfill, switch) is not built yet"
-                ),
-                "add a column of the new type, fill it by UPDATE, let the code move over, and drop the old one",
-                run,
-            )
-        }
-        At::AtSetExpression => (
-            Code::NoOnlineForm,
-            format!("a new generation expression rewrites {on} under ACCESS EXCLUSIVE"),
-            "add a new column and fill it",
-            rewrite(run),
-        ),
         At::AtDropExpression => (
             Code::NotYet,
             format!(
-                "after DROP EXPRESSION running code has to write {column} itself; it takes ACCESS EXCLUSIVE on {on} for a moment"
+                "after DROP EXPRESSION running code has to write {column} itself, and before it no code can; it takes ACCESS \
+                 EXCLUSIVE on {on} for a moment"
             ),
-            "allow it when running code writes the column",
-            run.unknown(kind),
+            "allow it when a trigger of yours writes the column, or code that leaves it out may store NULL",
+            Run {
+                effects: in_tree(lower, table, |table| {
+                    for known in table.columns.iter_mut().filter(|known| known.name == *column) {
+                        known.generated = None;
+                    }
+                }),
+                ..run
+            },
         ),
         At::AtSetLogged | At::AtSetUnLogged | At::AtSetTableSpace | At::AtSetAccessMethod => (
             Code::NoOnlineForm,
@@ -300,7 +292,10 @@ fn refused(
                 "{words} takes SHARE ROW EXCLUSIVE on {on}, behind which writes queue, and other triggers fire for running code's writes from then on"
             ),
             "allow it, if running code can take it",
-            Run::locking(lower.catalog, table, LockMode::ShareRowExclusive).unknown(kind),
+            Run {
+                effects: enabling(lower, table, command, column),
+                ..Run::locking(lower.catalog, table, LockMode::ShareRowExclusive)
+            },
         ),
         At::AtEnableRule | At::AtEnableAlwaysRule | At::AtEnableReplicaRule | At::AtDisableRule => (
             Code::NotYet,
@@ -310,47 +305,13 @@ fn refused(
             "allow it, if running code can take it",
             run,
         ),
-        At::AtEnableRowSecurity
-        | At::AtForceRowSecurity
-        | At::AtDisableRowSecurity
-        | At::AtNoForceRowSecurity => {
-            let on_after = match command.subtype() {
-                At::AtEnableRowSecurity => Some(true),
-                At::AtDisableRowSecurity => Some(false),
-                _ => None,
-            };
-            let mut run = run;
-            if let Some(after) = on_after {
-                run.effects = changed(lower.catalog, on, |table| table.row_security = after);
-            }
-            (
-                Code::NotYet,
-                format!(
-                    "{words} takes ACCESS EXCLUSIVE on {on} for a moment, and running code sees and writes other rows from then on"
-                ),
-                "allow it once you know what running code sees under the policies",
-                run,
-            )
-        }
         At::AtAddInherit | At::AtDropInherit | At::AtAddOf | At::AtDropOf => (
             Code::NotYet,
-            format!("{words} changes what queries of the parent see of {on}, and takes ACCESS EXCLUSIVE on it"),
+            format!(
+                "{words} changes what queries of the parent see of {on}, and takes ACCESS EXCLUSIVE on it"
+            ),
             "use declarative partitioning, or allow it",
             run.unknown(kind),
-        ),
-        At::AtAttachPartition => (
-            Code::NotYet,
-            "ATTACH PARTITION scans the new partition under ACCESS EXCLUSIVE unless a validated CHECK implies its bound, builds the indexes it lacks, and with a DEFAULT partition scans that too; the online form is not built yet".to_owned(),
-            "add a CHECK that implies the bound and the parent's indexes first, then allow it",
-            attach(lower, table, command, run),
-        ),
-        At::AtDetachPartition | At::AtDetachPartitionFinalize => (
-            Code::NotYet,
-            format!(
-                "DETACH PARTITION takes ACCESS EXCLUSIVE on {on} and the partition, and running code no longer sees its rows"
-            ),
-            "DETACH PARTITION … CONCURRENTLY outside the migration, which needs that there is no DEFAULT partition",
-            attach(lower, table, command, run),
         ),
         At::AtAlterConstraint => (
             Code::NotYet,
@@ -370,44 +331,28 @@ fn refused(
     lower.refuse(kind, code, reason, way_out, run)
 }
 
-fn attach(lower: &Lower, table: &Relation, command: &AlterTableCmd, run: Run) -> Run {
-    let kind = kinds::subcommand(command.subtype());
-    let mut run = run;
-    if let Some(NodeEnum::PartitionCmd(partition)) = ast::node(command.def.as_deref()) {
-        if command.subtype() == AlterTableType::AtAttachPartition {
-            run.locks =
-                vec![LockClaim { relation: table.name.clone(), mode: LockMode::ShareUpdateExclusive }];
-        }
-        run.alone = partition.concurrent;
-        if let Some(var) = &partition.name {
-            let (schema, name) = ast::table_name(var);
-            if let Some(partition) = lower.catalog.resolve(schema.as_ref(), &name) {
-                run.locks.extend(tree(lower.catalog, partition, LockMode::AccessExclusive));
-            }
-        }
-    }
-    run.unknown(kind)
+/// A change of a table and of all its partitions.
+fn in_tree(lower: &Lower, table: &Relation, change: impl Fn(&mut Relation)) -> Vec<Effect> {
+    let tree = lower.catalog.tree(&table.name).into_iter();
+    tree.flat_map(|relation| changed(lower.catalog, &relation.name, &change)).collect()
 }
 
-fn new_type(
-    lower: &Lower,
-    table: &Relation,
-    column: &Ident,
-    def: &pg_query::protobuf::ColumnDef,
-) -> Vec<Effect> {
-    let Some(name) = &def.type_name else { return Vec::new() };
-    let start = lower.tokens.at(ast::byte(name.location));
-    let end = lower.tokens.element_end(start, lower.statement.tokens.end);
-    let clause = lower.tokens.find(start, end, |kind| matches!(kind, Kind::Using | Kind::Collate));
-    let written = lower.tokens.slice(start, clause.unwrap_or(end));
-    let text = types::text(name, written, lower.catalog);
-    let mut effects = Vec::new();
-    for relation in tree(lower.catalog, table, LockMode::AccessExclusive) {
-        effects.extend(changed(lower.catalog, &relation.relation, |table| {
-            if let Some(known) = table.columns.iter_mut().find(|c| c.name == *column) {
-                known.data_type.clone_from(&text);
-            }
-        }));
-    }
-    effects
+/// The triggers as they fire in ordinary sessions from then on. Source: `EnableDisableTrigger` in
+/// src/backend/commands/trigger.c.
+fn enabling(lower: &Lower, table: &Relation, command: &AlterTableCmd, name: &Ident) -> Vec<Effect> {
+    use AlterTableType as At;
+    let subtype = command.subtype();
+    let all = matches!(
+        subtype,
+        At::AtEnableTrigAll | At::AtEnableTrigUser | At::AtDisableTrigAll | At::AtDisableTrigUser
+    );
+    let enabled = matches!(
+        subtype,
+        At::AtEnableTrig | At::AtEnableAlwaysTrig | At::AtEnableTrigAll | At::AtEnableTrigUser
+    );
+    in_tree(lower, table, |table| {
+        for trigger in table.triggers.iter_mut().filter(|trigger| all || trigger.name == *name) {
+            trigger.enabled = enabled;
+        }
+    })
 }

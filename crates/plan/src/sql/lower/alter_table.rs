@@ -17,11 +17,16 @@ use crate::kind::set_not_null::SetNotNull;
 use crate::sql::analyse;
 use crate::sql::ast;
 use crate::sql::ident::{Ident, Name};
-use crate::sql::lower::{Lower, Lowered, Outcome, Refused, Run, alter_rest, column, constraint, refused};
+use crate::sql::lower::{
+    Lower, Lowered, Outcome, Refused, Run, alter_rest, alter_some, column, constraint, refused,
+};
 use crate::sql::tokens::Kind;
 
 /// Lowers it. If one subcommand is refused the statement is; under `allow` it runs as written, as a whole.
 pub(crate) fn lower(lower: &Lower, alter: &AlterTableStmt) -> Outcome {
+    if let Some(changes) = alter_some::index(lower, alter) {
+        return Outcome { changes: Ok(changes), allowed: Vec::new(), effects: Vec::new() };
+    }
     let table = match table(lower, alter) {
         Ok(Some(table)) => table.name.clone(),
         Ok(None) => return Outcome { changes: Ok(Vec::new()), allowed: Vec::new(), effects: Vec::new() },
@@ -218,6 +223,10 @@ fn subcommand(
         (AlterTableType::AtDropNotNull, _) => {
             known("drop_not_null")?;
             Ok(vec![Change::DropNotNull(DropNotNull { table, column })])
+        }
+        (AlterTableType::AtAlterColumnType, Some(NodeEnum::ColumnDef(def))) => {
+            known("change_type")?;
+            Ok(vec![Change::ChangeType(column::change_type(lower, relation, column, def, at))])
         }
         (AlterTableType::AtAddConstraint, Some(NodeEnum::Constraint(constraint))) => {
             constraint::add(lower, relation, constraint, at, None)

@@ -29,6 +29,7 @@ pub(super) struct Entry {
     pub(super) kind: &'static str,
     pub(super) locks: Vec<LockClaim>,
     pub(super) work: Vec<Work>,
+    pub(super) whole: bool,
     pub(super) effects: Vec<Effect>,
     pub(super) undo: Result<String, String>,
 }
@@ -36,12 +37,19 @@ pub(super) struct Entry {
 impl Entry {
     /// Locks nothing; `undo` takes it back.
     pub(super) fn new(kind: &'static str, effects: Vec<Effect>, undo: String) -> Self {
-        Self { kind, locks: Vec::new(), work: Vec::new(), effects, undo: Ok(undo) }
+        Self { kind, locks: Vec::new(), work: Vec::new(), whole: true, effects, undo: Ok(undo) }
     }
 
     /// Locks nothing; what was there before is not recorded.
     pub(super) fn lasting(kind: &'static str, why: &str) -> Self {
-        Self { kind, locks: Vec::new(), work: Vec::new(), effects: Vec::new(), undo: Err(why.to_owned()) }
+        Self {
+            kind,
+            locks: Vec::new(),
+            work: Vec::new(),
+            whole: true,
+            effects: Vec::new(),
+            undo: Err(why.to_owned()),
+        }
     }
 
     pub(super) fn done(self, lower: &Lower) -> Lowered {
@@ -51,6 +59,7 @@ impl Entry {
             locks: self.locks,
             work: self.work,
             transaction: true,
+            whole: self.whole,
             effects: self.effects,
             undo: self.undo,
         })])

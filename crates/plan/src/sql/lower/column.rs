@@ -9,6 +9,7 @@ use crate::catalog::{Generated, Identity};
 use crate::change::Change;
 use crate::diagnostic::Code;
 use crate::kind::add_column::AddColumn;
+use crate::kind::change_type::ChangeType;
 use crate::sql::analyse::{self, Scope};
 use crate::sql::expr::Expr;
 use crate::sql::ident::{Ident, Name};
@@ -16,6 +17,33 @@ use crate::sql::lower::{Lower, Run, constraint};
 use crate::sql::tokens::Kind;
 use crate::sql::{ast, types};
 use crate::{catalog::Relation, sql::lower::Lowered};
+
+/// ALTER COLUMN … TYPE, sliced.
+pub(crate) fn change_type(
+    lower: &Lower,
+    table: &Relation,
+    column: Ident,
+    def: &ColumnDef,
+    at: &Range<usize>,
+) -> ChangeType {
+    let tokens = lower.tokens;
+    let start = def.type_name.as_ref().map_or(at.start, |name| tokens.at(ast::byte(name.location)));
+    let using = tokens.find(start, at.end, |kind| kind == Kind::Using).filter(|_| def.raw_default.is_some());
+    let collate = def.coll_clause.as_ref().map(|clause| tokens.at(ast::byte(clause.location)));
+    let end = [using, collate].into_iter().flatten().min().unwrap_or(at.end);
+    let written = tokens.slice(start, end);
+    let name = def.type_name.as_ref();
+    ChangeType {
+        table: table.name.clone(),
+        column,
+        data_type: name.map_or_else(|| written.to_owned(), |name| types::text(name, written, lower.catalog)),
+        written: written.to_owned(),
+        collate: collate.map(|at| tokens.slice(at, using.unwrap_or(end.max(at + 2))).to_owned()),
+        using: using
+            .zip(ast::node(def.raw_default.as_deref()))
+            .map(|(word, node)| analyse::expr(tokens, word + 1..at.end, node, &lower.scope_of(table))),
+    }
+}
 
 /// A column definition, sliced.
 #[derive(Clone, Debug)]

@@ -4,10 +4,12 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{CreateStmt, TableLikeClause};
 
 use crate::catalog::{Column, Constraint, ConstraintKind, Index, Sequence};
+use crate::ddl;
+use crate::ddl::index::How;
 use crate::sql::ast;
 use crate::sql::ident::{Ident, Name};
-use crate::sql::lower::Refused;
 use crate::sql::lower::create_table::Builder;
+use crate::sql::lower::{Refused, partition};
 use crate::sql::names::IndexSort;
 
 impl Builder<'_, '_> {
@@ -49,13 +51,15 @@ impl Builder<'_, '_> {
         if with(INDEXES) {
             for index in &source.indexes {
                 let constraint = index.constraint.as_ref().and_then(|name| source.constraint(name));
-                self.copied.push((Index { inherited: false, ..index.clone() }, constraint.cloned()));
+                let definition = body(&source.name, index);
+                let copy = Index { inherited: false, definition, ..index.clone() };
+                self.copied.push((copy, constraint.cloned()));
             }
         }
         Ok(())
     }
 
-    /// A copy of an index of another table, under a name of its own.
+    /// A copy of an index of another table, under a name of its own. Of its definition it has only what follows the table.
     pub(super) fn copy(&mut self, index: Index, constraint: Option<Constraint>) {
         let sort = match &constraint {
             _ if index.primary => IndexSort::PrimaryKey,
@@ -84,6 +88,13 @@ impl Builder<'_, '_> {
         let constraint = constraint.map(|constraint| Constraint { name: name.clone(), ..constraint });
         let inherited = index.inherited;
         self.relation.indexes.push(Index {
+            definition: ddl::index::create(
+                &name,
+                &self.relation.name,
+                index.unique,
+                How::Plain,
+                &index.definition,
+            ),
             constraint: constraint.as_ref().map(|constraint| constraint.name.clone()),
             name,
             ..index
@@ -123,10 +134,15 @@ impl Builder<'_, '_> {
         }
         for index in &parent.indexes {
             let constraint = index.constraint.as_ref().and_then(|name| parent.constraint(name));
-            self.copied.push((Index { inherited: true, ..index.clone() }, constraint.cloned()));
+            let definition = body(&parent.name, index);
+            let copy = Index { inherited: true, definition, ..index.clone() };
+            self.copied.push((copy, constraint.cloned()));
         }
         self.relation.triggers = parent.triggers.iter().filter(|trigger| trigger.row).cloned().collect();
         self.relation.partition_of = Some(parent.name.clone());
+        let tokens = self.lower.tokens;
+        let bound = partition::bound(tokens, self.lower.statement.tokens.clone());
+        self.relation.partition_bound = bound.map(|at| tokens.slice(at.start, at.end).to_owned());
         Ok(parent.name)
     }
 
@@ -157,4 +173,8 @@ impl Builder<'_, '_> {
         }
         Ok(parents)
     }
+}
+
+fn body(table: &Name, index: &Index) -> String {
+    ddl::index::body(table, index).unwrap_or_default().to_owned()
 }

@@ -6,9 +6,12 @@ use std::ops::Range;
 use pg_query::NodeEnum;
 use pg_query::protobuf::{ColumnDef, ConstrType, Constraint as Node, CreateStmt, RangeVar};
 
-use crate::catalog::{Column, Constraint, ConstraintKind, Index, NotNull, Relation, RelationKind, Sequence};
+use crate::catalog::{
+    Column, Constraint, ConstraintKind, Extras, Index, NotNull, Relation, RelationKind, Sequence,
+};
 use crate::change::Change;
 use crate::diagnostic::Code;
+use crate::kind::attach_partition::AttachPartition;
 use crate::kind::create_table::CreateTable;
 use crate::pg::lock::LockMode;
 use crate::sql::expr::Expr;
@@ -18,7 +21,7 @@ use crate::sql::lower::constraint::{
     check_expr, deferrable, foreign_key_options, is_self, key_clauses, only_column, referenced_columns,
 };
 use crate::sql::lower::index::{elements, key};
-use crate::sql::lower::{Lower, Lowered, Refused, Run, alter_table, tree};
+use crate::sql::lower::{Lower, Lowered, Refused, Run, alter_table, partition, tree};
 use crate::sql::names::{self, IndexSort, Namer};
 use crate::sql::tokens::Kind;
 use crate::sql::{analyse, ast};
@@ -53,7 +56,7 @@ pub(crate) fn lower(lower: &Lower, create: &CreateStmt) -> Lowered {
     if let Some(parent) = parent
         && lower.catalog.relation(&parent).is_some_and(|parent| !parent.new_here)
     {
-        return Err(existing_parent(lower, &parent, change));
+        return existing_parent(lower, create, &parent, change);
     }
     if !heirs.is_empty() {
         return Err(inherits(lower, &heirs, change));
@@ -82,20 +85,60 @@ pub(crate) fn temporary(lower: &Lower) -> Refused {
     )
 }
 
-fn existing_parent(lower: &Lower, parent: &Name, change: CreateTable) -> Refused {
-    let mut run = Run::default();
-    if let Some(parent) = lower.catalog.relation(parent) {
-        run.locks =
-            vec![crate::plan::LockClaim { relation: parent.name.clone(), mode: LockMode::AccessExclusive }];
+/// A partition of a table that is in use: made as a table of its own, then attached, which takes a weak lock on the partitioned
+/// table.
+fn existing_parent(lower: &Lower, create: &CreateStmt, parent: &Name, change: CreateTable) -> Lowered {
+    let tokens = lower.tokens;
+    let statement = lower.statement.tokens.clone();
+    let bound = partition::bound(tokens, statement.clone());
+    let (Some(bound), true) = (bound, create.table_elts.is_empty()) else {
+        let mode = LockMode::AccessExclusive;
+        let run = Run {
+            locks: vec![crate::plan::LockClaim { relation: parent.clone(), mode }],
+            effects: lower.effects(&[Change::CreateTable(change)]),
+            ..Run::default()
+        };
+        return Err(lower.refuse(
+            "create_partition",
+            Code::NotYet,
+            format!("CREATE TABLE … PARTITION OF takes ACCESS EXCLUSIVE on {parent}, and with columns or constraints of its own it is not planned yet"),
+            "create it without them, and add them by ALTER TABLE; or allow it, which runs it in one short try under the stall budget",
+            run,
+        ));
+    };
+    if lower.catalog.relation_name_taken(&change.relation.name) {
+        return Ok(vec![Change::CreateTable(change)]);
     }
-    run.effects = lower.effects(&[Change::CreateTable(change)]);
-    lower.refuse(
-        "create_partition",
-        Code::NotYet,
-        format!("CREATE TABLE … PARTITION OF takes ACCESS EXCLUSIVE on {parent}, and with a DEFAULT partition scans that; the online form (a plain table, its CHECK validated, then ATTACH) is not built yet"),
-        "create the table with LIKE, and ATTACH it by hand; or allow it, which runs it in one short try under the stall budget",
-        run,
-    )
+    let unlogged = if change.relation.unlogged { "UNLOGGED " } else { "" };
+    let made = Relation {
+        indexes: Vec::new(),
+        triggers: Vec::new(),
+        partition_of: None,
+        partition_bound: None,
+        columns: change.relation.columns.iter().map(|c| Column { identity: None, ..c.clone() }).collect(),
+        constraints: change
+            .relation
+            .constraints
+            .iter()
+            .filter(|constraint| constraint.kind == ConstraintKind::Check)
+            .map(|constraint| Constraint { inherited: false, ..constraint.clone() })
+            .collect(),
+        ..change.relation
+    };
+    let like = "INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED INCLUDING STORAGE INCLUDING COMPRESSION";
+    let sql = format!(
+        "CREATE {unlogged}TABLE {} (LIKE {parent} {like}) {}",
+        made.name,
+        tokens.slice(bound.end, statement.end)
+    );
+    let attach = AttachPartition {
+        table: parent.clone(),
+        partition: made.name.clone(),
+        bound: tokens.slice(bound.start, bound.end).to_owned(),
+        created: true,
+    };
+    let create = CreateTable { sql: sql.trim_end().to_owned(), relation: made, ..change };
+    Ok(vec![Change::CreateTable(create), Change::AttachPartition(attach)])
 }
 
 fn inherits(lower: &Lower, parents: &[Name], change: CreateTable) -> Refused {
@@ -455,6 +498,10 @@ impl<'a, 'l> Builder<'a, 'l> {
 
     fn partition_by(&mut self, create: &CreateStmt) {
         let Some(spec) = &create.partspec else { return };
+        let tokens = self.lower.tokens;
+        let open = tokens.at(ast::byte(spec.location));
+        // PARTITION BY strategy (…)
+        self.relation.partition_by = Some(tokens.slice(open + 2, tokens.close(open + 3) + 1).to_owned());
         for param in ast::each(&spec.part_params) {
             let NodeEnum::PartitionElem(element) = param else { continue };
             let mut columns = Vec::new();
@@ -482,6 +529,7 @@ pub(crate) fn plain(definition: &Definition) -> Column {
         identity: definition.identity.as_ref().map(|(identity, _)| *identity),
         generated: definition.generated.as_ref().map(|(generated, _)| *generated),
         new_here: true,
+        extras: Extras::default(),
     }
 }
 

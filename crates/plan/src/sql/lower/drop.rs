@@ -12,7 +12,7 @@ use crate::kind::drop_view::DropView;
 use crate::sql::ast;
 use crate::sql::ident::{Ident, Name};
 use crate::sql::lower::alter_table::is_cascade;
-use crate::sql::lower::{Lower, Lowered, kinds, refused_drop};
+use crate::sql::lower::{Lower, Lowered, kinds, policy, refused_drop};
 use crate::sql::types;
 
 /// DROP: no change where IF EXISTS finds nothing; planned where a kind does it; otherwise a refusal.
@@ -31,6 +31,7 @@ fn changes(lower: &Lower, drop: &DropStmt, kind: &'static str) -> Option<Vec<Cha
         ObjectType::ObjectTable => tables(lower, drop),
         ObjectType::ObjectView | ObjectType::ObjectMatview => views(lower, drop, kind),
         ObjectType::ObjectTrigger => triggers(lower, drop),
+        ObjectType::ObjectPolicy | ObjectType::ObjectRule => policy::drop(lower, drop),
         ObjectType::ObjectFunction
         | ObjectType::ObjectProcedure
         | ObjectType::ObjectRoutine
@@ -86,6 +87,18 @@ fn views(lower: &Lower, drop: &DropStmt, kind: &'static str) -> Option<Vec<Chang
         |view: &&Relation| matches!(view.kind, RelationKind::View | RelationKind::MaterializedView);
     if !views.iter().all(plannable) {
         return None;
+    }
+    if is_cascade(drop.behavior) {
+        // Nothing but views, each of which is then planned and told by its name.
+        let mut more = Vec::new();
+        if !views.iter().all(|view| refused_drop::dependent_views(lower, view, &mut more)) {
+            return None;
+        }
+        for name in more {
+            views.extend(
+                lower.catalog.relation(&name).filter(|view| !views.iter().any(|v| v.name == view.name)),
+            );
+        }
     }
     let reads = |view: &Relation, read: &Relation| read.dependents.iter().any(|d| d.is_view(&view.name));
     let mut ordered: Vec<&Relation> = Vec::new();

@@ -48,6 +48,7 @@ pub(crate) fn create(lower: &Lower, statement: &CreateFunctionStmt) -> Lowered {
         locks: Vec::new(),
         work: Vec::new(),
         transaction: true,
+        whole: false,
         effects: vec![Effect::Function(Function { name, arguments, volatility, mentions })],
         undo,
     })])

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use pg_query::protobuf::{DropStmt, IndexElem, IndexStmt, ObjectType};
+use pg_query::protobuf::{DropStmt, IndexElem, IndexStmt, ObjectType, ReindexObjectType, ReindexStmt};
 use pg_query::{Node, NodeEnum};
 
 use crate::catalog::{Index, Relation, RelationKind};
 use crate::change::Change;
+use crate::diagnostic::Code;
 use crate::kind::create_index::CreateIndex;
-use crate::kind::drop_index::DropIndex;
+use crate::kind::drop_index::{DropIndex, Part};
+use crate::kind::reindex::Reindex;
 use crate::sql::ident::{Ident, Name};
 use crate::sql::lower::alter_table::is_cascade;
-use crate::sql::lower::{Lower, Lowered, Refused, noun, written};
+use crate::sql::lower::{Lower, Lowered, Refused, Run, noun, written};
 use crate::sql::names::{self, IndexSort, Namer};
 use crate::sql::similar::did_you_mean;
 use crate::sql::{analyse, ast};
@@ -71,6 +73,32 @@ pub(crate) fn create(lower: &Lower, statement: &IndexStmt) -> Lowered {
         only: !var.inh,
         concurrently: statement.concurrent,
     })])
+}
+
+/// REINDEX INDEX and REINDEX TABLE.
+pub(crate) fn rebuild(lower: &Lower, statement: &ReindexStmt) -> Lowered {
+    let Some(var) = &statement.relation else { return Ok(Vec::new()) };
+    let concurrently = ast::option(&statement.params, "concurrently").is_some();
+    if ast::option(&statement.params, "tablespace").is_some() {
+        return Err(lower.refuse(
+            "reindex",
+            Code::NotYet,
+            "REINDEX into another tablespace is not planned",
+            "leave TABLESPACE out, or allow it",
+            Run { alone: concurrently, ..Run::default() }.unknown("reindex"),
+        ));
+    }
+    if statement.kind() != ReindexObjectType::ReindexObjectIndex {
+        let table = lower.relation("reindex", var)?.name.clone();
+        return Ok(vec![Change::Reindex(Reindex { table, index: None, concurrently })]);
+    }
+    let (schema, name) = ast::table_name(var);
+    let found = find(lower, schema.as_ref(), &name);
+    let Some((table, index)) = found.as_ref().and_then(|index| lower.catalog.index(index)) else {
+        return Err(lower.missing_relation("reindex", schema.as_ref(), &name, None));
+    };
+    let change = Reindex { table: table.name.clone(), index: Some(index.name.clone()), concurrently };
+    Ok(vec![Change::Reindex(change)])
 }
 
 /// The elements of an index.
@@ -146,6 +174,7 @@ pub(crate) fn drop(lower: &Lower, drop: &DropStmt) -> Lowered {
                 if_exists: drop.missing_ok,
                 cascade: is_cascade(drop.behavior),
                 concurrently: drop.concurrent,
+                part: Part::Whole,
             })),
             None if drop.missing_ok => {}
             None => {

@@ -108,7 +108,7 @@ pub(crate) fn subcommand(subtype: AlterTableType) -> &'static str {
         At::AtAlterConstraint => "alter_constraint",
         At::AtValidateConstraint => "validate_constraint",
         At::AtDropConstraint => "drop_constraint",
-        At::AtAlterColumnType => "alter_type",
+        At::AtAlterColumnType => "change_type",
         At::AtAlterColumnGenericOptions | At::AtGenericOptions => "set_foreign_options",
         At::AtChangeOwner => "change_owner",
         At::AtClusterOn | At::AtDropCluster => "set_cluster_index",

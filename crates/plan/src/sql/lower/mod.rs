@@ -26,6 +26,7 @@ use crate::sql::similar::did_you_mean;
 use crate::sql::tokens::Tokens;
 
 mod alter_rest;
+mod alter_some;
 mod alter_table;
 mod annotations;
 mod as_written;
@@ -40,6 +41,8 @@ mod identity;
 mod index;
 mod kinds;
 mod output;
+mod partition;
+mod policy;
 mod queries;
 mod refused;
 mod refused_drop;
@@ -102,11 +105,17 @@ pub(crate) fn lower(lower: &Lower) -> Outcome {
         }
         NodeEnum::CreateStmt(create) => (create_table::lower(lower, create), None),
         NodeEnum::IndexStmt(index) => (index::create(lower, index), None),
+        NodeEnum::ReindexStmt(reindex) if reindex.relation.is_some() => {
+            (index::rebuild(lower, reindex), None)
+        }
         NodeEnum::UpdateStmt(update) => (dml::update(lower, update), None),
         NodeEnum::DeleteStmt(delete) => (dml::delete(lower, delete), None),
         NodeEnum::DropStmt(drop) if index::is_index(drop) => (index::drop(lower, drop), None),
         NodeEnum::DropStmt(drop) => (drop::lower(lower, drop), None),
         NodeEnum::CreateTrigStmt(statement) => (trigger::create(lower, statement), None),
+        NodeEnum::RuleStmt(statement) => (policy::create_rule(lower, statement), None),
+        NodeEnum::CreatePolicyStmt(statement) => (policy::create(lower, statement), None),
+        NodeEnum::AlterPolicyStmt(statement) => (policy::alter(lower, statement), None),
         NodeEnum::RenameStmt(statement) => (rename::lower(lower, statement), None),
         NodeEnum::AlterObjectSchemaStmt(statement) => (rename::schema::set_schema(lower, statement), None),
         node => {
@@ -299,6 +308,7 @@ impl<'a> Lower<'a> {
                 locks: run.locks,
                 work: run.work,
                 transaction: !run.alone,
+                whole: true,
                 effects: run.effects,
                 undo: run.undo.ok_or_else(|| "it ran as written, under `allow`".to_owned()),
             })),

@@ -3,7 +3,7 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::{CreateTableAsStmt, InsertStmt, ObjectType, RangeVar, SelectStmt, ViewStmt};
 
-use crate::catalog::{Column, Dependent, DependentKind, Relation, RelationKind};
+use crate::catalog::{Column, Dependent, DependentKind, Extras, Relation, RelationKind};
 use crate::effect::Effect;
 use crate::pg::lock::LockMode;
 use crate::plan::{LockClaim, Work, WorkKind};
@@ -83,6 +83,7 @@ fn view(lower: &Lower, statement: &ViewStmt) -> Lowered {
     let undo = format!("DROP VIEW {name}");
     let mut entry = Entry::new("create_view", vec![Effect::Relation(Box::new(relation))], undo);
     entry.locks = reads(lower, query);
+    entry.whole = whole_rows(query);
     entry.effects.extend(dependents(lower, &name, RelationKind::View, query));
     if let Some(old) = old {
         // Source: DefineVirtualRelation in src/backend/commands/view.c.
@@ -91,6 +92,30 @@ fn view(lower: &Lower, statement: &ViewStmt) -> Lowered {
         entry.undo = Err("the view's text before is not recorded".to_owned());
     }
     entry.done(lower)
+}
+
+/// Whether the query sees columns that it does not name: by `*`, by a table's name as a value, or by NATURAL.
+fn whole_rows(query: &NodeEnum) -> bool {
+    let mut tables: Vec<String> = Vec::new();
+    let mut names: Vec<String> = Vec::new();
+    let mut whole = false;
+    ast::walk(query, &mut |kind, fields| {
+        match kind {
+            "ColumnRef" => match &ast::name_parts(fields, "fields")[..] {
+                [Some(alone)] => names.push(alone.clone()),
+                parts => whole |= parts.last().is_some_and(Option::is_none),
+            },
+            "RangeVar" => {
+                let alias = fields.get("alias").and_then(|alias| alias.get("aliasname"));
+                let alias = alias.and_then(|alias| alias.as_str());
+                tables.push(alias.unwrap_or_else(|| ast::text(fields, "relname")).to_owned());
+            }
+            "JoinExpr" => whole |= fields.get("is_natural").is_some_and(|natural| natural == true),
+            _ => {}
+        }
+        true
+    });
+    whole || names.iter().any(|name| tables.contains(name))
 }
 
 fn columns(lower: &Lower, query: &NodeEnum, names: &[Ident]) -> Option<Vec<Column>> {
@@ -106,6 +131,7 @@ fn columns(lower: &Lower, query: &NodeEnum, names: &[Ident]) -> Option<Vec<Colum
                 identity: None,
                 generated: None,
                 new_here: true,
+                extras: Extras::default(),
             })
             .collect(),
     )
@@ -178,6 +204,7 @@ fn from_query(lower: &Lower, made: Made) -> Lowered {
     let mut entry = Entry::new(made.kind, vec![effect], undo);
     entry.effects.extend(dependents);
     entry.locks = reads(lower, made.query);
+    entry.whole = whole_rows(made.query);
     if made.data {
         entry.work = entry
             .locks

@@ -1,16 +1,13 @@
 //! Statements that are recognised and refused: what they would do to running clients, and what to do instead.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{
-    AlterTableStmt, InsertStmt, MergeStmt, RangeVar, ReindexStmt, SelectStmt, TruncateStmt,
-};
+use pg_query::protobuf::{AlterTableStmt, InsertStmt, MergeStmt, RangeVar, SelectStmt, TruncateStmt};
 
 use crate::catalog::Relation;
 use crate::diagnostic::{Code, Refusal};
 use crate::pg::lock::LockMode;
 use crate::plan::{LockClaim, Work, WorkKind};
 use crate::sql::ast;
-use crate::sql::ident::Ident;
 use crate::sql::lower::{Lower, Refused, Run, index, kinds, refused_session, tree, written};
 
 /// Whatever no other module lowers.
@@ -266,7 +263,14 @@ fn maintenance(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
                 run,
             )
         }
-        NodeEnum::ReindexStmt(reindex) => self::reindex(lower, reindex),
+        // A table or an index is planned.
+        NodeEnum::ReindexStmt(_) => lower.refuse(
+            "reindex",
+            Code::NotYet,
+            "it rebuilds whatever is there, PostgreSQL's own catalogs perhaps included, which cannot be rebuilt beside reads and writes",
+            "name the tables that need it, in a REINDEX TABLE each",
+            Run { alone: true, ..Run::default() }.unknown("reindex"),
+        ),
         NodeEnum::RefreshMatViewStmt(refresh) => {
             let view = match target(lower, "refresh_materialized_view", refresh.relation.as_ref()) {
                 Ok(view) => view,
@@ -294,34 +298,6 @@ fn maintenance(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
         ),
         _ => return None,
     })
-}
-
-fn reindex(lower: &Lower, reindex: &ReindexStmt) -> Refused {
-    let concurrently = ast::option(&reindex.params, "concurrently").is_some();
-    let mut run = Run { alone: concurrently || reindex.relation.is_none(), ..Run::default() };
-    let mode = if concurrently { LockMode::ShareUpdateExclusive } else { LockMode::AccessExclusive };
-    if let Some(var) = &reindex.relation {
-        let (schema, name) = ast::table_name(var);
-        let table = match index::find(lower, schema.as_ref(), &name) {
-            Some(index) => lower.catalog.index(&index).map(|(table, _)| table),
-            None => match lower.relation("reindex", var) {
-                Ok(table) => Some(table),
-                Err(missing) => return missing,
-            },
-        };
-        if let Some(table) = table {
-            run.locks.extend(tree(lower.catalog, table, mode));
-            run.work.push(Work { relation: table.name.clone(), what: WorkKind::IndexBuild });
-        }
-    }
-    let run = run.with_indexes(lower.catalog);
-    lower.refuse(
-        "reindex",
-        Code::NotYet,
-        "REINDEX takes SHARE on the table and ACCESS EXCLUSIVE on the index while it builds: writes wait, and so do reads, since the planner opens every index; the CONCURRENTLY form with its healing is not built yet",
-        "run REINDEX … CONCURRENTLY outside the migration",
-        run,
-    )
 }
 
 /// Objects: rename, drop, and what is altered.
@@ -367,30 +343,6 @@ fn objects(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
             "add the new value, let the code write it, and move the rows",
             Run::default().unknown("rename_value"),
         ),
-        NodeEnum::RuleStmt(rule) => on_table(
-            lower,
-            "create_rule",
-            ((!rule.replace).then_some("RULE"), &rule.rulename, rule.relation.as_ref()),
-            LockMode::AccessExclusive,
-            "CREATE RULE takes ACCESS EXCLUSIVE for a moment and rewrites every statement on the table from then on",
-            "use a trigger on a table of its own, or allow it",
-        ),
-        NodeEnum::CreatePolicyStmt(policy) => on_table(
-            lower,
-            "create_policy",
-            (Some("POLICY"), &policy.policy_name, policy.table.as_ref()),
-            LockMode::AccessExclusive,
-            "CREATE POLICY takes ACCESS EXCLUSIVE for a moment, and where row security is on, running code sees and writes other rows from then on",
-            "allow it once you know what running code sees under it",
-        ),
-        NodeEnum::AlterPolicyStmt(policy) => on_table(
-            lower,
-            "alter_policy",
-            (None, &policy.policy_name, policy.table.as_ref()),
-            LockMode::AccessExclusive,
-            "ALTER POLICY takes ACCESS EXCLUSIVE for a moment, and running code sees and writes other rows from then on",
-            "allow it once you know what running code sees under it",
-        ),
         NodeEnum::CreateSchemaStmt(_) => lower.refuse(
             "create_schema",
             Code::NotYet,
@@ -400,28 +352,6 @@ fn objects(lower: &Lower, node: &NodeEnum) -> Option<Refused> {
         ),
         _ => return None,
     })
-}
-
-/// What belongs to a table: the word that drops it, where the statement makes it anew; its name; the table.
-type Own<'a> = (Option<&'a str>, &'a str, Option<&'a RangeVar>);
-
-fn on_table(
-    lower: &Lower,
-    kind: &'static str,
-    (made, own, var): Own,
-    mode: LockMode,
-    reason: &str,
-    way_out: &str,
-) -> Refused {
-    let table = match target(lower, kind, var) {
-        Ok(table) => table,
-        Err(missing) => return missing,
-    };
-    let undo = made.map(|made| format!("DROP {made} {} ON {}", Ident::from(own), table.name));
-    let run = Run { undo, ..Run::locking(lower.catalog, table, mode) };
-    let what = kind.split_once('_').map_or(kind, |(_, what)| what);
-    let reason = format!("{what} {} on {}: {reason}", Ident::from(own), table.name);
-    lower.refuse(kind, Code::NotYet, reason, way_out, run)
 }
 
 /// The kind of an ALTER TABLE that fails before its subcommands are looked at.

@@ -45,10 +45,6 @@ pub(crate) fn refused(lower: &Lower, drop: &DropStmt, kind: &'static str, run: R
             "CASCADE drops more than is named here, under ACCESS EXCLUSIVE on every table it touches, and running code that uses any of it fails from that instant",
             "drop what depends on it first, each by a statement of its own, and leave CASCADE out",
         ),
-        ObjectType::ObjectPolicy | ObjectType::ObjectRule => (
-            "it takes ACCESS EXCLUSIVE on the table for a moment, and running code's statements do something else from then on",
-            "allow it, if running code can take it: it is one short try under the stall budget",
-        ),
         ObjectType::ObjectSchema
         | ObjectType::ObjectExtension
         | ObjectType::ObjectType
@@ -159,7 +155,7 @@ fn relation(lower: &Lower, table: &Relation, cascade: bool) -> Run {
 }
 
 /// Views that go with CASCADE, those on them too; false where something else goes with it.
-fn dependent_views(lower: &Lower, relation: &Relation, views: &mut Vec<Name>) -> bool {
+pub(super) fn dependent_views(lower: &Lower, relation: &Relation, views: &mut Vec<Name>) -> bool {
     let mut known = true;
     for dependent in relation.dependents.iter().filter(|dependent| !dependent.automatic) {
         let view = lower.catalog.relations.values().find(|view| {
@@ -205,10 +201,21 @@ fn on_table(
         }
         return Err(lower.missing_relation(kind, schema.as_ref(), &name, None));
     };
-    let run = Run::on(lower.catalog, table);
-    if drop.remove_type() != ObjectType::ObjectTrigger {
-        return Ok(Some(run));
+    let own_lock = LockClaim { relation: table.name.clone(), mode: LockMode::AccessExclusive };
+    match drop.remove_type() {
+        ObjectType::ObjectPolicy => {
+            let gone = Effect::PolicyGone { table: table.name.clone(), policy: own.clone() };
+            let run = Run { locks: vec![own_lock], ..Run::default() }.effect(gone);
+            return Ok((table.policy(&own).is_some()).then_some(run));
+        }
+        ObjectType::ObjectRule => {
+            let gone = Effect::RuleGone { table: table.name.clone(), rule: own.clone() };
+            let run = Run { locks: vec![own_lock], ..Run::default() }.effect(gone);
+            return Ok((table.rule(&own).is_some()).then_some(run));
+        }
+        _ => {}
     }
+    let run = Run::on(lower.catalog, table);
     let known = table.triggers.iter().any(|trigger| trigger.name == own);
     Ok(known.then(|| run.effect(Effect::TriggerGone { table: table.name.clone(), trigger: own })))
 }

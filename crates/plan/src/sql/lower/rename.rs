@@ -2,14 +2,14 @@
 
 use pg_query::protobuf::{ObjectType, RenameStmt};
 
-use crate::catalog::{Catalog, ConstraintKind, Sequence};
+use crate::catalog::{RelationKind, Sequence};
+use crate::change::Change;
 use crate::diagnostic::Code;
 use crate::effect::Effect;
-use crate::pg::lock::LockMode;
+use crate::kind::rename_column::RenameColumn;
 use crate::sql::ast;
-use crate::sql::ident::{Ident, Name};
-use crate::sql::lower::alter_table::changed;
-use crate::sql::lower::{Lower, Lowered, Refused, Run, kinds, tree, written};
+use crate::sql::ident::Ident;
+use crate::sql::lower::{Lower, Lowered, Refused, Run, kinds, written};
 
 mod loose;
 mod part;
@@ -21,11 +21,31 @@ pub(crate) fn lower(lower: &Lower, statement: &RenameStmt) -> Lowered {
     if let Some(changes) = part::rename(lower, statement).or_else(|| table::rename(lower, statement)) {
         return changes;
     }
+    if let Some(change) = column(lower, statement) {
+        return Ok(vec![change]);
+    }
     match refused(lower, statement) {
         Some(refused) if refused.refusal.code == Code::WillFail && statement.missing_ok => Ok(Vec::new()),
         Some(refused) => Err(refused),
         None => Ok(Vec::new()),
     }
+}
+
+/// A column of a table; those of views and composite types are renamed at once, or not at all.
+fn column(lower: &Lower, statement: &RenameStmt) -> Option<Change> {
+    let var = statement.relation.as_ref().filter(|_| statement.rename_type() == ObjectType::ObjectColumn)?;
+    let (schema, name) = ast::table_name(var);
+    let table = lower.catalog.resolve(schema.as_ref(), &name)?;
+    let column = Ident::from(statement.subname.as_str());
+    let kind = matches!(table.kind, RelationKind::Table | RelationKind::PartitionedTable);
+    (kind && table.column(&column).is_some()).then(|| {
+        Change::RenameColumn(RenameColumn {
+            table: table.name.clone(),
+            column,
+            to: Ident::from(statement.newname.as_str()),
+            only: !var.inh,
+        })
+    })
 }
 
 fn refused(lower: &Lower, statement: &RenameStmt) -> Option<Refused> {
@@ -54,17 +74,9 @@ fn refused(lower: &Lower, statement: &RenameStmt) -> Option<Refused> {
             if table.column(&old).is_none() {
                 return Some(lower.missing_column(kind, table, &old));
             }
-            let run = Run { effects: column(lower.catalog, &table.name, &old, &new), ..run };
-            lower.refuse(
-                kind,
-                Code::NotYet,
-                format!(
-                    "running code that names {old} of {} fails from the instant of the renaming; the online form (a second column kept in step) is not built yet",
-                    table.name
-                ),
-                format!("add column {new} and fill it by UPDATE, let the code move over, then drop {old}"),
-                run,
-            )
+            let to = new.clone();
+            let run = run.effect(Effect::ColumnRenamed { table: table.name.clone(), column: old, to });
+            at_once(lower, statement, run)
         }
         _ => at_once(lower, statement, run),
     })
@@ -114,64 +126,4 @@ fn why(sort: ObjectType) -> (&'static str, &'static str) {
             ("the name changes for everybody at once: whoever uses the old one fails from that instant", ANEW)
         }
     }
-}
-
-/// Effects of a new name of a column: everything that names it follows.
-pub(crate) fn column(catalog: &Catalog, table: &Name, old: &Ident, new: &Ident) -> Vec<Effect> {
-    let rename = |name: &mut Ident| {
-        if name == old {
-            *name = new.clone();
-        }
-    };
-    let mut effects = Vec::new();
-    for claim in
-        catalog.relation(table).map(|t| tree(catalog, t, LockMode::AccessExclusive)).unwrap_or_default()
-    {
-        effects.extend(changed(catalog, &claim.relation, |relation| {
-            relation.columns.iter_mut().for_each(|column| rename(&mut column.name));
-            for constraint in &mut relation.constraints {
-                constraint.columns.iter_mut().for_each(rename);
-                if let ConstraintKind::ForeignKey { table: to, columns } = &mut constraint.kind
-                    && to == table
-                {
-                    columns.iter_mut().for_each(rename);
-                }
-            }
-            for index in &mut relation.indexes {
-                index.columns.iter_mut().flatten().for_each(rename);
-                index.include.iter_mut().for_each(rename);
-                if index.uses.remove(old) {
-                    index.uses.insert(new.clone());
-                }
-            }
-            for dependent in &mut relation.dependents {
-                dependent.column.iter_mut().for_each(rename);
-            }
-            relation.partition_key.iter_mut().for_each(rename);
-        }));
-    }
-    for other in catalog.incoming_foreign_keys(table).into_iter().map(|(other, _)| other) {
-        if other.name == *table {
-            continue;
-        }
-        effects.extend(changed(catalog, &other.name, |relation| {
-            for constraint in &mut relation.constraints {
-                if let ConstraintKind::ForeignKey { table: to, columns } = &mut constraint.kind
-                    && to == table
-                {
-                    columns.iter_mut().for_each(rename);
-                }
-            }
-        }));
-    }
-    for sequence in catalog.sequences.values() {
-        if let Some((owner, column)) = &sequence.owned_by
-            && owner == table
-            && column == old
-        {
-            let owned_by = Some((owner.clone(), new.clone()));
-            effects.push(Effect::Sequence(Sequence { name: sequence.name.clone(), owned_by }));
-        }
-    }
-    effects
 }

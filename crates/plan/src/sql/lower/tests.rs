@@ -99,8 +99,8 @@ fn several_subcommands_are_several_changes_in_order() {
 
 #[test]
 fn refusals_name_their_kind() {
-    let refused = refusal("CREATE TABLE t (a int)", "ALTER TABLE t RENAME COLUMN a TO b");
-    assert_eq!((refused.code, refused.kind.as_deref()), (Code::NotYet, Some("rename_column")));
+    let refused = refusal("CREATE TABLE t (a int)", "INSERT INTO t SELECT * FROM t");
+    assert_eq!((refused.code, refused.kind.as_deref()), (Code::NotYet, Some("insert_select")));
     assert_eq!(relation("CREATE TABLE t (a int)", "", "public.t").columns.len(), 1);
     assert!(matches!(
         change("CREATE TABLE t (a int)", "ALTER TABLE t ALTER a SET DEFAULT 1"),
@@ -347,17 +347,17 @@ fn tables_made_here_take_anything() {
 fn allow_lifts_a_refusal_and_is_told() {
     let statements = statements(
         USERS,
-        "-- concertina:allow not-yet reason: small\nALTER TABLE \"Users\" RENAME mail TO email",
+        "-- concertina:allow not-yet reason: small\nINSERT INTO \"Users\" SELECT * FROM \"Users\"",
     );
     let [statement] = statements.as_slice() else { panic!("is one") };
     assert_eq!(statement.directives.used, [Code::NotYet]);
     assert!(
-        matches!(statement.changes.as_deref(), Ok([Change::AsWritten(change)]) if change.kind == "rename_column")
+        matches!(statement.changes.as_deref(), Ok([Change::AsWritten(change)]) if change.kind == "insert_select")
     );
     // Only the code that is named.
     let other = refusal(
         USERS,
-        "-- concertina:allow opaque reason: small\nALTER TABLE \"Users\" RENAME mail TO email",
+        "-- concertina:allow opaque reason: small\nINSERT INTO \"Users\" SELECT * FROM \"Users\"",
     );
     assert_eq!(other.code, Code::NotYet);
 }

@@ -13,6 +13,7 @@ SELECT json_build_object(
     'owner', pg_get_userbyid(c.relowner),
     'unlogged', c.relpersistence = 'u',
     'row_security', c.relrowsecurity,
+    'row_security_forced', c.relforcerowsecurity,
     'tuples', c.reltuples,
     'pages', c.relpages,
     'block', current_setting('block_size')::bigint,
@@ -26,6 +27,11 @@ SELECT json_build_object(
         SELECT h.inhparent::bigint FROM pg_catalog.pg_inherits AS h
         WHERE h.inhrelid = c.oid AND c.relispartition LIMIT 1
     ),
+    'detaching', EXISTS (
+        SELECT FROM pg_catalog.pg_inherits AS h WHERE h.inhrelid = c.oid AND h.inhdetachpending
+    ),
+    'partition_bound', pg_get_expr(c.relpartbound, c.oid),
+    'partition_by', CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END,
     'inherits', EXISTS (
         SELECT FROM pg_catalog.pg_inherits AS h
         WHERE (h.inhrelid = c.oid AND NOT c.relispartition) OR (h.inhparent = c.oid AND c.relkind <> 'p')

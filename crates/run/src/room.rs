@@ -1,0 +1,339 @@
+//! What is free on the server's disk, asked without superuser and without an extension, and what holds WAL back.
+//!
+//! PostgreSQL has no function that tells the free space of its file systems. So the user says it (`disk.free`), or how to learn it
+//! (`disk.free_query`, `disk.free_command`). Only of a server on this machine can the file system be asked directly: where the role may
+//! know its data directory, and where what lies there is certainly this server's, because `pg_control` carries the same system
+//! identifier. (A port that leads into a container is on this machine too, and its directory is another one.)
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use concertina_plan::estimate::{Free, Holder, WalKeeping, bytes};
+use concertina_plan::sql::ident::Ident;
+use serde::Deserialize;
+use tokio::time::timeout;
+use tokio_postgres::types::Json;
+
+use crate::connect::Session;
+use crate::error::{Doing, Error, said};
+use crate::ledger;
+use crate::settings::{Disk, FreeSpace};
+
+/// How long a query or a command may take to answer.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// While a step runs, an answer counts for so long.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// What is known of free space.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// This much.
+    Free(Free),
+    /// Nothing, for this reason.
+    Unknown(String),
+    /// The user does not want it looked at.
+    Unchecked,
+}
+
+/// Asks. `Err` is a way of asking that the user configured and that does not answer: it fails closed.
+///
+/// # Errors
+/// [`Error::Connection`].
+pub async fn look(control: &Session, disk: &Disk) -> Result<Result<Known, String>, Error> {
+    let told = |name: &str, answer: Result<u64, String>| match answer {
+        Ok(data) => Ok(Known::Free(Free { data, wal: None, source: name.to_owned() })),
+        Err(why) => Err(format!("{name} does not tell what is free: {why}")),
+    };
+    Ok(match (disk.free, &disk.query, &disk.command) {
+        (FreeSpace::Unchecked, _, _) => Ok(Known::Unchecked),
+        (FreeSpace::Given(bytes), _, _) => told("disk.free", Ok(bytes)),
+        (FreeSpace::Ask, Some(query), _) => told("disk.free_query", by_query(control, query).await?),
+        (FreeSpace::Ask, None, Some(command)) => told("disk.free_command", by_command(command).await),
+        (FreeSpace::Ask, None, None) => Ok(match on_this_machine(control).await? {
+            Ok(free) => Known::Free(free),
+            Err(why) => Known::Unknown(why),
+        }),
+    })
+}
+
+async fn by_query(control: &Session, query: &str) -> Result<Result<u64, String>, Error> {
+    let wrapped = format!("SELECT ({query}\n)::int8");
+    match timeout(ANSWER, control.client.query(wrapped.as_str(), &[])).await {
+        Ok(Ok(rows)) => {
+            let value = rows.first().and_then(|row| row.try_get::<_, Option<i64>>(0).ok().flatten());
+            let value = value.and_then(|value| u64::try_from(value).ok());
+            Ok(value.ok_or_else(|| "it returns no number of bytes".to_owned()))
+        }
+        Ok(Err(error)) if error.code().is_some() => Ok(Err(said(&error))),
+        Ok(Err(error)) => Err(Error::sql("ask for free space", &error)),
+        Err(_) => {
+            // Dropping the future does not end the query.
+            let _ = control.cancel().await;
+            Ok(Err(format!("no answer within {} s", ANSWER.as_secs())))
+        }
+    }
+}
+
+async fn by_command(command: &str) -> Result<u64, String> {
+    let mut shell = tokio::process::Command::new(if cfg!(windows) { "cmd" } else { "sh" });
+    shell.args([if cfg!(windows) { "/C" } else { "-c" }, command]).kill_on_drop(true);
+    shell.stdin(std::process::Stdio::null());
+    let output = match timeout(ANSWER, shell.output()).await {
+        Ok(Ok(output)) => output,
+        Ok(Err(error)) => return Err(error.to_string()),
+        Err(_) => return Err(format!("no answer within {} s", ANSWER.as_secs())),
+    };
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("it ended with {}: {}", output.status, said.trim()));
+    }
+    number(&String::from_utf8_lossy(&output.stdout))
+}
+
+fn number(text: &str) -> Result<u64, String> {
+    text.trim().parse().map_err(|_| {
+        let shown: String = text.trim().chars().take(80).collect();
+        format!("it must print a number of bytes, and printed {shown:?}")
+    })
+}
+
+/// The file systems of a server on this machine, or why they cannot be asked.
+async fn on_this_machine(control: &Session) -> Result<Result<Free, String>, Error> {
+    let row = control.client.query_one(PLACE, &[]).await.doing("ask where the server is")?;
+    if !row.get::<_, bool>("near") {
+        return Ok(Err("the server is on another machine".to_owned()));
+    }
+    let Some(directory) = row.get::<_, Option<String>>("data_directory") else {
+        let role = Ident::new(row.get::<_, String>("role"));
+        return Ok(Err(format!(
+            "role {role} may not know the server's data directory (GRANT pg_read_all_settings TO {role})"
+        )));
+    };
+    let Some(identifier) = ledger::system_identifier(&control.client).await? else {
+        return Ok(Err("the server does not tell which one it is".to_owned()));
+    };
+    Ok(of_directory(&directory, &identifier))
+}
+
+#[cfg(unix)]
+fn of_directory(directory: &str, identifier: &str) -> Result<Free, String> {
+    use std::os::unix::fs::MetadataExt;
+    use std::path::Path;
+
+    let path = Path::new(directory);
+    let unreadable =
+        |what: &Path, error: std::io::Error| format!("{} cannot be read: {error}", what.display());
+    // Its first eight bytes are the identifier. Source: ControlFileData in src/include/catalog/pg_control.h.
+    let control = path.join("global/pg_control");
+    let mut first = [0; 8];
+    std::fs::File::open(&control)
+        .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut first))
+        .map_err(|error| unreadable(&control, error))?;
+    if u64::from_ne_bytes(first).to_string() != identifier {
+        return Err(format!("{directory} on this machine is another server's"));
+    }
+    let available = |path: &Path| {
+        let stat = rustix::fs::statvfs(path).map_err(|error| unreadable(path, error.into()))?;
+        Ok::<u64, String>(stat.f_bavail.saturating_mul(stat.f_frsize))
+    };
+    let device = |path: &Path| path.metadata().map(|it| it.dev()).map_err(|error| unreadable(path, error));
+    let wal = path.join("pg_wal");
+    let apart = device(&wal)? != device(path)?;
+    Ok(Free {
+        data: available(path)?,
+        wal: if apart { Some(available(&wal)?) } else { None },
+        source: format!("the file system of {directory}"),
+    })
+}
+
+#[cfg(not(unix))]
+fn of_directory(_directory: &str, _identifier: &str) -> Result<Free, String> {
+    Err("file systems are asked on Unix only".to_owned())
+}
+
+/// The directory is a setting that only members of `pg_read_all_settings` see.
+const PLACE: &str = "
+SELECT coalesce(inet_server_addr() <<= '127.0.0.0/8' OR inet_server_addr() <<= '::1/128', true) AS near,
+       (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'data_directory') AS data_directory,
+       session_user::text AS role";
+
+/// What keeps WAL on the server's disk. A server that does not say is taken to keep all of it.
+///
+/// # Errors
+/// [`Error::Connection`].
+pub async fn wal_keeping(control: &Session) -> Result<WalKeeping, Error> {
+    let rows = match control.client.query(include_str!("sql/wal_keeping.sql"), &[]).await {
+        Err(error) if error.code().is_some() => {
+            let what = format!("the server, which does not say how it keeps WAL ({})", said(&error));
+            return Ok(WalKeeping { holders: vec![Holder { what, limit: None }], ..WalKeeping::default() });
+        }
+        rows => rows.doing("ask how WAL is kept")?,
+    };
+    let Some(row) = rows.first() else { return Ok(WalKeeping::default()) };
+    let Json(row): Json<WalRow> = row.try_get(0).doing("ask how WAL is kept")?;
+    Ok(row.keeping())
+}
+
+#[derive(Deserialize)]
+struct WalRow {
+    max_wal_size: u64,
+    keep_size: u64,
+    slots: Vec<SlotRow>,
+    archiver_fails: bool,
+}
+
+#[derive(Deserialize)]
+struct SlotRow {
+    name: Ident,
+    active: bool,
+    held: u64,
+    limit: Option<i64>,
+}
+
+impl WalRow {
+    fn keeping(self) -> WalKeeping {
+        let slot = |slot: SlotRow| Holder {
+            what: format!(
+                "replication slot {}, which {} and holds {} now",
+                slot.name,
+                if slot.active { "is far behind" } else { "nobody reads" },
+                bytes(slot.held)
+            ),
+            limit: slot.limit.map(|limit| u64::try_from(limit).unwrap_or_default()),
+        };
+        let mut holders: Vec<Holder> = self.slots.into_iter().map(slot).collect();
+        if self.archiver_fails {
+            let what = "the archiver, whose last try failed (pg_stat_archiver)".to_owned();
+            holders.push(Holder { what, limit: None });
+        }
+        WalKeeping { max_wal_size: self.max_wal_size, keep_size: self.keep_size, holders }
+    }
+}
+
+/// Looks now and then while steps run.
+#[derive(Debug, Default)]
+pub(crate) struct Watch(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    looked: Option<(Instant, Level)>,
+    /// A long statement was ended for this.
+    stopped: Option<Level>,
+}
+
+/// How free space compares with the reserve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// There is more, or nobody can say.
+    Enough,
+    /// There is less.
+    Below {
+        /// Bytes free.
+        have: u64,
+        /// In words.
+        reason: String,
+    },
+    /// What the user configured does not answer.
+    Blind(String),
+}
+
+impl Watch {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The level now, or a moment ago.
+    pub(crate) async fn level(&self, control: &Session, disk: &Disk) -> Result<Level, Error> {
+        // A number that the user gave for the beginning says nothing of now.
+        if disk.free != FreeSpace::Ask {
+            return Ok(Level::Enough);
+        }
+        if let Some((when, level)) = &self.state().looked
+            && when.elapsed() < FRESH
+        {
+            return Ok(level.clone());
+        }
+        let level = match look(control, disk).await? {
+            Ok(Known::Free(free)) => level(&free, disk.reserve),
+            Ok(Known::Unknown(_) | Known::Unchecked) => Level::Enough,
+            Err(why) => Level::Blind(why),
+        };
+        self.state().looked = Some((Instant::now(), level.clone()));
+        Ok(level)
+    }
+
+    /// Returns once a long statement has to be ended. Only a number ends one.
+    pub(crate) async fn ran_out(&self, control: &Session, disk: &Disk) {
+        while !self.must_stop(control, disk).await {
+            tokio::time::sleep(FRESH).await;
+        }
+    }
+
+    async fn must_stop(&self, control: &Session, disk: &Disk) -> bool {
+        let Ok(level @ Level::Below { .. }) = self.level(control, disk).await else { return false };
+        self.state().stopped = Some(level);
+        true
+    }
+
+    /// A long statement was ended for it.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.state().stopped.is_some()
+    }
+
+    /// What a long statement was ended for, once.
+    pub(crate) fn take_stopped(&self) -> Option<Level> {
+        self.state().stopped.take()
+    }
+}
+
+fn level(free: &Free, reserve: u64) -> Level {
+    let lowest = free.wal.map_or(free.data, |wal| wal.min(free.data));
+    if lowest >= reserve {
+        return Level::Enough;
+    }
+    Level::Below {
+        have: lowest,
+        reason: format!(
+            "{} are free on the server's disk, less than the reserve of {} (disk.reserve; by {})",
+            bytes(lowest),
+            bytes(reserve),
+            free.source
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_prints_a_number_of_bytes() {
+        assert_eq!(number(" 1234\n"), Ok(1234));
+        for bad in ["", "12 GB", "-1", "1.5"] {
+            assert!(number(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn below_the_reserve_on_either_file_system_is_below() {
+        let free = |data, wal| Free { data, wal, source: "test".into() };
+        assert_eq!(level(&free(10, None), 10), Level::Enough);
+        assert!(matches!(level(&free(9, None), 10), Level::Below { have: 9, .. }));
+        assert!(matches!(level(&free(90, Some(9)), 10), Level::Below { have: 9, .. }));
+    }
+
+    #[test]
+    fn slots_that_hold_wal_are_named_with_their_limit() {
+        let row = WalRow {
+            max_wal_size: 1,
+            keep_size: 2,
+            slots: vec![SlotRow { name: Ident::new("Old"), active: false, held: 5 << 20, limit: Some(-7) }],
+            archiver_fails: true,
+        };
+        let keeping = row.keeping();
+        assert_eq!(keeping.holders[0].limit, Some(0));
+        assert!(keeping.holders[0].what.contains("\"Old\", which nobody reads and holds 5.0 MB"));
+        assert_eq!(keeping.holders[1].limit, None);
+    }
+}

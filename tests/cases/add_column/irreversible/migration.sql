@@ -1,0 +1,2 @@
+-- concertina:irreversible reason: nobody misses it
+ALTER TABLE users ADD COLUMN nickname text;

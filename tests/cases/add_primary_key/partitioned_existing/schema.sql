@@ -1,0 +1,5 @@
+CREATE TABLE events (id bigint NOT NULL, note text) PARTITION BY RANGE (id);
+CREATE TABLE events_low PARTITION OF events FOR VALUES FROM (0) TO (1000);
+CREATE TABLE events_high PARTITION OF events FOR VALUES FROM (1000) TO (9000000000);
+INSERT INTO events SELECT i FROM generate_series(0, 1999) AS i;
+ALTER TABLE events_low ADD CONSTRAINT mine PRIMARY KEY (id);

@@ -1,0 +1,6 @@
+CREATE TABLE m (a int NOT NULL, b int NOT NULL, c text) PARTITION BY RANGE (a, b);
+CREATE TABLE m_1 PARTITION OF m FOR VALUES FROM (0, 0) TO (10, 5);
+CREATE TABLE m_2 PARTITION OF m FOR VALUES FROM (10, 5) TO (20, MINVALUE);
+INSERT INTO m SELECT i % 20, i % 5, 'c' FROM generate_series(0, 999) AS i WHERE i % 20 <> 10;
+CREATE TABLE m_rest (LIKE m);
+INSERT INTO m_rest SELECT 100 + i, i, 'r' FROM generate_series(0, 999) AS i;

@@ -1,0 +1,2 @@
+CREATE TABLE e (id int NOT NULL) PARTITION BY RANGE (id);
+CREATE TABLE e_1 (id int);

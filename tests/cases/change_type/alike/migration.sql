@@ -1,0 +1,16 @@
+ALTER TABLE alike ALTER a TYPE varchar;
+ALTER TABLE alike ALTER b TYPE text;
+ALTER TABLE alike ALTER c TYPE varchar;
+ALTER TABLE alike ALTER d TYPE numeric(9,2);
+ALTER TABLE alike ALTER e TYPE numeric;
+ALTER TABLE alike ALTER f TYPE timestamp;
+ALTER TABLE alike ALTER g TYPE timestamptz(3);
+ALTER TABLE alike ALTER h TYPE time(6);
+ALTER TABLE alike ALTER i TYPE timetz;
+ALTER TABLE alike ALTER j TYPE interval(3);
+ALTER TABLE alike ALTER k TYPE inet;
+ALTER TABLE alike ALTER l TYPE varbit(9);
+ALTER TABLE alike ALTER m TYPE varbit;
+ALTER TABLE alike ALTER n TYPE oid;
+ALTER TABLE alike ALTER o TYPE int;
+ALTER TABLE alike ALTER p TYPE timestamptz(6);

@@ -1,0 +1,2 @@
+ALTER TABLE codes ALTER code TYPE varchar(16);
+ALTER TABLE uses ALTER code TYPE varchar(16);

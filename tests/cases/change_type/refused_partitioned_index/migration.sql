@@ -1,0 +1,1 @@
+ALTER TABLE p ALTER a TYPE varchar(20);

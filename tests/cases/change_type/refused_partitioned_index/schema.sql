@@ -1,0 +1,4 @@
+CREATE TABLE p (id int, a varchar(10)) PARTITION BY RANGE (id);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (1000);
+CREATE INDEX p_a ON p (a);
+INSERT INTO p SELECT i, 'a' || i FROM generate_series(1, 300) AS i;

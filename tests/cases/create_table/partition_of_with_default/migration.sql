@@ -1,0 +1,1 @@
+CREATE TABLE "Orders eu" PARTITION OF "Orders" FOR VALUES IN ('de', 'fr');

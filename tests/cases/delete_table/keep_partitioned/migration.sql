@@ -1,0 +1,2 @@
+-- concertina:keep-before-image
+DELETE FROM events WHERE at < now();

@@ -1,0 +1,1 @@
+ALTER TABLE "Orders" DETACH PARTITION "Orders eu";

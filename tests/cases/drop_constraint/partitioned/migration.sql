@@ -1,0 +1,3 @@
+ALTER TABLE events DROP CONSTRAINT note_there;
+ALTER TABLE events DROP CONSTRAINT "both";
+ALTER TABLE events DROP CONSTRAINT events_pkey;

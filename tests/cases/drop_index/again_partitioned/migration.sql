@@ -1,0 +1,2 @@
+DROP INDEX events_kind_idx;
+CREATE INDEX events_kind_idx ON events (kind, amount);

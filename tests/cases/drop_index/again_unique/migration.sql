@@ -1,0 +1,2 @@
+DROP INDEX "Mail";
+CREATE UNIQUE INDEX "Mail" ON users (lower(email), age);

@@ -1,0 +1,7 @@
+CREATE TABLE kinds (name text PRIMARY KEY);
+INSERT INTO kinds VALUES ('a');
+CREATE TABLE events (id bigint PRIMARY KEY, kind text REFERENCES kinds) PARTITION BY RANGE (id);
+CREATE INDEX ON events (kind);
+CREATE TABLE events_low PARTITION OF events FOR VALUES FROM (0) TO (1000);
+CREATE TABLE events_high PARTITION OF events FOR VALUES FROM (1000) TO (9000000000);
+INSERT INTO events SELECT i, 'a' FROM generate_series(0, 1999) AS i;

@@ -1,0 +1,1 @@
+ALTER TABLE users ALTER COLUMN twice SET EXPRESSION AS (age * 3);

@@ -1,0 +1,3 @@
+ALTER TABLE jobs RENAME COLUMN state TO status;
+ALTER TABLE jobs RENAME COLUMN made TO made_at;
+ALTER TABLE jobs RENAME COLUMN token TO ticket;

@@ -1,0 +1,2 @@
+ALTER TABLE rooms RENAME COLUMN slot TO seat;
+ALTER TABLE rooms RENAME COLUMN during TO period;

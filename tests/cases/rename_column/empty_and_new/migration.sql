@@ -1,0 +1,3 @@
+ALTER TABLE empty RENAME a TO b;
+CREATE TABLE fresh (x int PRIMARY KEY);
+ALTER TABLE fresh RENAME x TO y;

@@ -1,0 +1,1 @@
+ALTER TABLE tickets RENAME COLUMN id TO ticket_id;

@@ -1,0 +1,2 @@
+ALTER TABLE lines RENAME body TO content;
+ALTER TABLE lines RENAME amount TO total;

@@ -1,0 +1,1 @@
+ALTER TABLE events RENAME kind TO event_kind;

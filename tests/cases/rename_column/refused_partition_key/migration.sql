@@ -1,0 +1,1 @@
+ALTER TABLE p RENAME at TO day;

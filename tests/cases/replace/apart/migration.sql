@@ -1,0 +1,14 @@
+DROP VIEW adult_count;
+DROP VIEW adults;
+ALTER TABLE users ADD COLUMN name text DEFAULT 'n';
+DROP FUNCTION "Grade";
+ALTER TABLE users DROP COLUMN legacy;
+DROP TRIGGER touch ON users;
+CREATE FUNCTION "Grade"(age int, over int DEFAULT 20) RETURNS text LANGUAGE sql AS 'SELECT CASE WHEN age > over THEN ''a'' ELSE ''b'' END';
+CREATE VIEW adults AS SELECT id, email, name, "Grade"(age)::text AS grade FROM users WHERE age >= 21;
+CREATE INDEX users_age_idx ON users (age);
+COMMENT ON COLUMN users.name IS 'unrelated';
+COMMENT ON VIEW adults IS 'new';
+CREATE VIEW adult_count AS SELECT count(*) AS n, max(grade) AS best FROM adults;
+CREATE TRIGGER touch BEFORE UPDATE OF name ON users FOR EACH ROW EXECUTE FUNCTION touch();
+ALTER TABLE users ADD COLUMN later int;

@@ -1,0 +1,3 @@
+DROP TRIGGER c ON users;
+UPDATE users SET email = lower(email);
+CREATE TRIGGER c BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION count_up();

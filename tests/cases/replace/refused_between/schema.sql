@@ -1,0 +1,3 @@
+CREATE TABLE users (id bigint PRIMARY KEY, email text, n int NOT NULL DEFAULT 0);
+CREATE FUNCTION count_up() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.n := OLD.n + 1; RETURN NEW; END $$;
+CREATE TRIGGER c BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION count_up();

@@ -1,0 +1,3 @@
+DROP VIEW b;
+DROP VIEW a;
+CREATE VIEW a AS SELECT id + 1 AS id FROM users;

@@ -1,0 +1,4 @@
+CREATE TABLE notes (id int PRIMARY KEY, owner text NOT NULL);
+INSERT INTO notes SELECT i, 'u' || i % 3 FROM generate_series(0, 299) AS i;
+CREATE TABLE open (id int);
+ALTER TABLE open ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;

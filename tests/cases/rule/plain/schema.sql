@@ -1,0 +1,8 @@
+CREATE TABLE users (id int PRIMARY KEY, name text);
+CREATE TABLE log (id int);
+INSERT INTO users SELECT i, 'n' FROM generate_series(0, 99) AS i;
+CREATE RULE "Keep" AS ON DELETE TO users WHERE OLD.id < 10 DO INSTEAD NOTHING;
+CREATE RULE noisy AS ON UPDATE TO users DO ALSO INSERT INTO log VALUES (OLD.id);
+ALTER TABLE users DISABLE RULE noisy;
+COMMENT ON RULE noisy ON users IS 'off';
+CREATE RULE changing AS ON INSERT TO log WHERE NEW.id < 0 DO INSTEAD NOTHING;

@@ -1,0 +1,2 @@
+CREATE TABLE users (id int);
+CREATE RULE keep AS ON DELETE TO users DO INSTEAD NOTHING;

@@ -1,0 +1,2 @@
+CREATE TABLE "Table With A Name Of 63 Bytes, Quoted; Mixed Case______________" ("Key A" text, "Column ""x"" Of 63 Bytes_________________________________________" int NOT NULL, "sum" numeric, PRIMARY KEY ("Column ""x"" Of 63 Bytes_________________________________________", "Key A"));
+INSERT INTO "Table With A Name Of 63 Bytes, Quoted; Mixed Case______________" SELECT 'a' || i % 3, i, i / 2.0 FROM generate_series(1, 900) AS i;

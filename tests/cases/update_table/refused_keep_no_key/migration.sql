@@ -1,0 +1,2 @@
+-- concertina:keep-before-image
+UPDATE counters SET n = 1;

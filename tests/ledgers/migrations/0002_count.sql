@@ -1,0 +1,1 @@
+UPDATE public."Accounts" SET version = version + 1 WHERE version < 100;
