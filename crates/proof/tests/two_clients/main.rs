@@ -100,7 +100,10 @@ fn back_from_contract() {
 }
 
 fn run<F: Future<Output = Result<()>>>(test: impl FnOnce() -> F) {
-    Runtime::new().unwrap().block_on(test()).unwrap();
+    let runtime = Runtime::new().expect("a runtime");
+    if let Err(error) = runtime.block_on(test()) {
+        panic!("{error:?}");
+    }
 }
 
 /// A server with the tables.
