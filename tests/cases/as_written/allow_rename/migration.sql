@@ -1,2 +1,2 @@
--- concertina: allow not-yet reason: the only reader is deployed together with this
-ALTER TABLE users RENAME COLUMN name TO full_name;
+-- concertina: allow no-online-form reason: no code names the type yet
+ALTER TYPE mood RENAME TO feeling;

@@ -1,8 +1,6 @@
+CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
 CREATE TABLE users (
     id bigint PRIMARY KEY,
-    email text NOT NULL,
-    name text,
-    age int DEFAULT 18
+    email text NOT NULL
 );
-INSERT INTO users SELECT i, 'u' || i || '@example.org', CASE WHEN i % 7 = 0 THEN NULL ELSE 'User ' || i END, i % 90
-FROM generate_series(1, 2000) AS i;
+INSERT INTO users SELECT i, 'u' || i || '@example.org' FROM generate_series(1, 2000) AS i;
