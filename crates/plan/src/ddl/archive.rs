@@ -52,10 +52,19 @@ pub(crate) fn create_keeping(
 
 /// Drops a table if it is there and holds no row.
 pub(crate) fn drop_if_empty(archive: &Name) -> String {
+    drop_without(archive, "")
+}
+
+/// Drops an archive if it is there and holds nothing but marks of rows that are gone.
+pub(crate) fn drop_if_only_marks(archive: &Name) -> String {
+    drop_without(archive, &format!(" WHERE NOT {GONE}"))
+}
+
+fn drop_without(archive: &Name, rows: &str) -> String {
     let body = format!(
         "BEGIN
     IF to_regclass({}) IS NOT NULL THEN
-        IF NOT EXISTS (SELECT FROM {archive}) THEN
+        IF NOT EXISTS (SELECT FROM {archive}{rows}) THEN
             DROP TABLE {archive};
         END IF;
     END IF;

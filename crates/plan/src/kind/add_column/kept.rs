@@ -122,9 +122,12 @@ impl AddColumn {
             step.phase = Phase::Expand;
             step.undo = Undo::Nothing;
         }
+        // Where nobody has written anything else, nothing is left of it.
+        let mut sql = archive.removal();
+        sql.push(ddl::archive::drop_if_only_marks(archive.name()));
         Keeping {
             before,
-            sql: archive.removal(),
+            sql,
             archived: Some(archive.archived()),
             gone: Some(archive.trigger_gone()),
             loses: None,
