@@ -27,14 +27,35 @@ const FILES: [&str; 2] = [
 ];
 const FOLDER: &str = "tests/ledgers/migrations";
 
-/// Where the earlier program is killed: name of the dump, commands that run to their end before, the one that does not, and the place.
-const BOUNDARIES: &[(&str, &[&[&str]], &[&str], &str)] = &[
-    ("plan_stored", &[], &["expand"], "plan_stored:1"),
-    ("backfill", &[], &["expand"], "batch_after_commit:5"),
-    ("index", &[], &["expand"], "alone_done:1"),
-    ("row_set", &[], &["expand"], "row_set_made:1"),
-    ("contract", &[&["expand"]], &["contract", "--yes"], "after_commit:2"),
-    ("undo", &[&["expand", "0001"]], &["undo", "0001"], "after_commit:2"),
+/// Where the earlier program is killed.
+struct Boundary {
+    /// Of the dump.
+    name: &'static str,
+    /// Commands that run to their end before.
+    before: &'static [&'static [&'static str]],
+    /// The one that does not.
+    killed: &'static [&'static str],
+    /// Failpoint.
+    place: &'static str,
+}
+
+const BOUNDARIES: &[Boundary] = &[
+    Boundary { name: "plan_stored", before: &[], killed: &["expand"], place: "plan_stored:1" },
+    Boundary { name: "backfill", before: &[], killed: &["expand"], place: "batch_after_commit:5" },
+    Boundary { name: "index", before: &[], killed: &["expand"], place: "alone_done:1" },
+    Boundary { name: "row_set", before: &[], killed: &["expand"], place: "row_set_made:1" },
+    Boundary {
+        name: "contract",
+        before: &[&["expand"]],
+        killed: &["contract", "--yes"],
+        place: "after_commit:2",
+    },
+    Boundary {
+        name: "undo",
+        before: &[&["expand", "0001"]],
+        killed: &["undo", "0001"],
+        place: "after_commit:2",
+    },
 ];
 
 /// Runs it.
@@ -55,7 +76,7 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
     for version in 1..now {
         let commit = last_of(root, version)?;
         let old = build(root, version, &commit)?;
-        for (name, before, killed, place) in BOUNDARIES {
+        for Boundary { name, before, killed, place } in BOUNDARIES {
             let database = template.copy().await?;
             for arguments in *before {
                 old.expect(0, &database, arguments)?;

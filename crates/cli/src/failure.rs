@@ -17,7 +17,7 @@ pub struct Failure {
     /// What state things are in now, and what to do next.
     pub hint: Option<String>,
     /// What the server answered.
-    pub sqlstate: Option<String>,
+    pub sqlstate: Option<Box<str>>,
     /// Rows that violate a constraint: a few of them.
     pub rows: Box<[String]>,
     /// Rights that are missing, with the statements that give them.
@@ -25,7 +25,7 @@ pub struct Failure {
     /// Why statements were refused.
     pub refusal: Option<Box<Refusal>>,
     /// What a step needs on the server's disk, and what is there.
-    pub shortage: Option<Shortage>,
+    pub shortage: Option<Box<Shortage>>,
 }
 
 /// A step for which the server's disk has too little room.
@@ -79,7 +79,7 @@ impl Failure {
 
     /// The role lacks a right. PostgreSQL's own code for it goes along, whether it was asked or not.
     fn lacking(message: String) -> Self {
-        Self { sqlstate: Some("42501".to_owned()), ..Self::new(ExitCode::Privilege, message) }
+        Self { sqlstate: Some("42501".into()), ..Self::new(ExitCode::Privilege, message) }
     }
 
     /// Nobody foresaw this.
@@ -111,7 +111,7 @@ impl From<Error> for Failure {
                  the same command goes on from there.",
             ),
             Error::Sql { sqlstate, .. } => Self {
-                sqlstate: Some(sqlstate),
+                sqlstate: Some(sqlstate.into()),
                 ..Self::new(ExitCode::StepFailed, message).hint(GOES_ON)
             },
             Error::Privilege { what, grant } => {
@@ -134,16 +134,16 @@ impl From<Error> for Failure {
                 Self { rows: rows.into(), ..Self::new(ExitCode::Violated, violation).hint(hint) }
             }
             Error::NoRoom { step, need, have, hint, .. } => Self {
-                shortage: Some(Shortage { step, need, have }),
+                shortage: Some(Box::new(Shortage { step, need, have })),
                 ..Self::new(ExitCode::NoRoom, message).hint(hint)
             },
             // The server met the end of its disk before anybody saw it coming.
             Error::Step { sqlstate, hint, .. } if sqlstate == DISK_FULL => Self {
-                sqlstate: Some(sqlstate),
+                sqlstate: Some(sqlstate.into()),
                 ..Self::new(ExitCode::NoRoom, message).hint(hint)
             },
             Error::Step { sqlstate, hint, .. } => Self {
-                sqlstate: (sqlstate != "-----").then_some(sqlstate),
+                sqlstate: (sqlstate != "-----").then(|| sqlstate.into()),
                 ..Self::new(ExitCode::StepFailed, message).hint(hint)
             },
             Error::GaveWay { .. } => Self::new(ExitCode::GaveWay, message).hint(GOES_ON),
@@ -155,7 +155,7 @@ impl From<Error> for Failure {
             Error::Interrupted => Self::new(ExitCode::Interrupted, message)
                 .hint("`concertina status` shows how far it is; `concertina undo` goes back instead."),
             Error::Load { sqlstate, .. } => Self {
-                sqlstate: Some(sqlstate),
+                sqlstate: Some(sqlstate.into()),
                 ..Self::new(ExitCode::StepFailed, message).hint(
                     "What the dump needs must be there before: extensions, roles that policies name, an equal or newer PostgreSQL. \
                      Then begin again with an empty database.",

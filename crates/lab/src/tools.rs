@@ -49,7 +49,7 @@ impl Tools {
         if !has_both(&bin) {
             return None;
         }
-        let major = major_of(&version_of(&bin.join("pg_dump")).ok()?).ok()?;
+        let major = major_of(&version_of(bin.join("pg_dump")).ok()?).ok()?;
         Some(Tools { bin, major })
     }
 }

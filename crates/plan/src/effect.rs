@@ -287,7 +287,7 @@ impl Effect {
             }
             Self::ColumnRenamed { table, column, to } => {
                 renamed_column::follow(catalog, table, column, to);
-            },
+            }
             Self::ColumnType { table, column, data_type } => {
                 for_tree(catalog, table, &mut |relation| {
                     on_column(relation, column, |c| c.data_type.clone_from(data_type));

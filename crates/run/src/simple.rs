@@ -66,7 +66,7 @@ pub(crate) async fn require_rights(
         return Ok(());
     }
     let catalog = introspect::introspect(&session.client).await?;
-    let needs = needs_as_written(pending.into_iter(), &catalog, &engine.policy);
+    let needs = needs_as_written(pending, &catalog, &engine.policy);
     rights::require_all(session, &engine.settings, "apply --simple", needs).await
 }
 

@@ -63,7 +63,7 @@ pub(crate) fn failure(checked: &Checked, refused: usize, code: ExitCode) -> Opti
         return (refused > 0).then(|| Failure::new(code, message));
     };
     let failure = Failure {
-        sqlstate: failed.sqlstate.clone(),
+        sqlstate: failed.sqlstate.as_deref().map(Into::into),
         ..Failure::new(code, format!("{} fails as written: {}", failed.migration, failed.message))
     };
     Some(match checked.not_checked.as_slice() {

@@ -51,11 +51,11 @@ impl From<&Failure> for ErrorDocument {
             kind: failure.code.slug().to_owned(),
             message: failure.message.clone(),
             hint: failure.hint.clone(),
-            sqlstate: failure.sqlstate.clone(),
+            sqlstate: failure.sqlstate.as_deref().map(ToOwned::to_owned),
             rows: failure.rows.to_vec(),
             missing_rights: failure.missing_rights.iter().map(MissingRight::from).collect(),
             refused: failure.refusal.as_deref().map(RefusedMigration::from),
-            shortage: failure.shortage.map(|it| Shortage {
+            shortage: failure.shortage.as_deref().map(|it| Shortage {
                 step: it.step,
                 need_bytes: it.need,
                 have_bytes: it.have,

@@ -234,7 +234,7 @@ fn other_documents() {
     let mut failure = Failure::new(ExitCode::Refused, "no").hint("yes");
     failure.refusal = Some(Box::new(refusal()));
     failure.sqlstate = Some("55P03".into());
-    failure.shortage = Some(failure::Shortage { step: 1, need: 2, have: 1 });
+    failure.shortage = Some(Box::new(failure::Shortage { step: 1, need: 2, have: 1 }));
     check(&wire::ErrorDocument::from(&failure));
     check(&wire::ErrorDocument::from(&Failure::usage("no")));
     check(&wire::BaselineDocument { recorded: vec!["0001_a".into()], known: vec!["0000_z".into()] });

@@ -189,8 +189,8 @@ fn written(
     };
     // A table of rows with these bytes of values, and the index of its key.
     let copied = |values: u64, key: u64| {
-        let rows_and_index =
-            paged(rows * (ROW + values.next_multiple_of(8))) + paged(rows * (ENTRY + key.next_multiple_of(8)));
+        let rows_and_index = paged(rows * (ROW + values.next_multiple_of(8)))
+            + paged(rows * (ENTRY + key.next_multiple_of(8)));
         (rows_and_index, rows_and_index + rows * (RECORD + ENTRY_RECORD))
     };
     match write {

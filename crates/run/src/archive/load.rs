@@ -89,7 +89,13 @@ async fn in_transaction(
         if wanted {
             step += 1;
             let title = format!("Bring back {} into the archive", definition.archived.of);
-            run.tell(&Event::StepStarted { step, phase: Phase::Contract, title, resumed: false, expected: None });
+            run.tell(&Event::StepStarted {
+                step,
+                phase: Phase::Contract,
+                title,
+                resumed: false,
+                expected: None,
+            });
             execute(run, &definition, &definition.before).await?;
         }
         let begun = Instant::now();

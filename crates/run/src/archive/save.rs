@@ -138,7 +138,13 @@ async fn all(
     let mut saved = Vec::new();
     for (at, object) in objects.iter().enumerate() {
         let title = format!("Save {}", object.archived.of);
-        let begun = Event::StepStarted { step: at + 1, phase: Phase::Contract, title, resumed: false, expected: None };
+        let begun = Event::StepStarted {
+            step: at + 1,
+            phase: Phase::Contract,
+            title,
+            resumed: false,
+            expected: None,
+        };
         around.observer.event(&begun);
         let begun = Instant::now();
         let definition = definition(client, object).await?;
