@@ -32,7 +32,7 @@ const LONGEST: u64 = 64 << 20;
 pub struct Header {
     /// Always `archive file`.
     pub concertina: String,
-    /// [`VERSION`] it was written with.
+    /// Version of the format that it was written with.
     pub version: u32,
     /// Migration.
     pub migration: String,
