@@ -131,6 +131,8 @@ impl Server {
         ];
         if !options.durable {
             lines.extend([("fsync", "off".to_owned()), ("full_page_writes", "off".to_owned())]);
+            // Compiling a query over the catalog takes longer than running it, and tests run thousands.
+            lines.push(("jit", "off".to_owned()));
         }
         lines.extend(options.settings.iter().map(|(name, value)| (name.as_str(), value.clone())));
 

@@ -88,7 +88,7 @@ pub(crate) async fn apply_file(
     run.tell(&Event::MigrationStarted { migration: file.name.clone(), command: "apply --simple", steps });
     // A session as psql would have it: nothing of ours but the name, the role and the search_path.
     let session = engine.target.connect("apply --simple", &engine.settings).await?;
-    session.client.batch_execute("SET lock_timeout = 0").await.doing("set up the session")?;
+    session.client.batch_execute("SET lock_timeout = 0; RESET jit").await.doing("set up the session")?;
     let one = OneFile { run, session: &session, file, overtaken_by };
     match (transactional(&pieces), row) {
         (Some(pieces), None | Some(MigrationRow { state: MigrationState::Undone, .. })) => {

@@ -175,7 +175,8 @@ impl Session {
         let mut sql = format!(
             "SET lock_timeout = {}; SET statement_timeout = 0; SET idle_session_timeout = 0; \
              SET idle_in_transaction_session_timeout = '60s'; \
-             SET default_transaction_isolation = 'read committed'; SET default_transaction_deferrable = off",
+             SET default_transaction_isolation = 'read committed'; SET default_transaction_deferrable = off; \
+             SET jit = off",
             settings.max_stall.as_millis().max(1)
         );
         if self.version.major() >= 17 {
