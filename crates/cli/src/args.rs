@@ -97,6 +97,7 @@ pub enum Command {
     New(cmd::new::New),
     Plan(cmd::plan::Plan),
     Expand(cmd::expand::Expand),
+    Switch(cmd::switch::Switch),
     Contract(cmd::contract::Contract),
     Undo(cmd::undo::Undo),
     Status(cmd::status::Status),

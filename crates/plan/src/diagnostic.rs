@@ -48,6 +48,10 @@ codes! {
     NotSchema = "not-schema";
     /// A whole-table UPDATE whose batches would not equal the one statement.
     NotBatchable = "not-batchable";
+    /// Nothing says how what new code writes is carried back for old code.
+    NoWayBack = "no-way-back";
+    /// Only to be allowed: the change of type runs as written, which rewrites the table under ACCESS EXCLUSIVE.
+    Rewrites = "rewrites";
     /// The table has no unique NOT NULL key to walk or to archive by.
     NoRowKey = "no-row-key";
     /// Existing code may still write rows that the new constraint rejects.

@@ -75,6 +75,15 @@ pub enum Effect {
         /// As `format_type` prints it.
         data_type: String,
     },
+    /// A column is replaced by one of another type, which is the last of its table.
+    ColumnReplaced {
+        /// Table.
+        table: Name,
+        /// Column.
+        column: Ident,
+        /// As `format_type` prints it.
+        data_type: String,
+    },
     /// A column's default becomes this.
     Default {
         /// Table.
@@ -293,6 +302,14 @@ impl Effect {
                     on_column(relation, column, |c| c.data_type.clone_from(data_type));
                 });
             }
+            Self::ColumnReplaced { table, column, data_type } => {
+                for_tree(catalog, table, &mut |relation| {
+                    if let Some(at) = relation.columns.iter().position(|known| known.name == *column) {
+                        let old = relation.columns.remove(at);
+                        relation.columns.push(Column { data_type: data_type.clone(), ..old });
+                    }
+                });
+            }
             Self::Default { table, column, default } => {
                 for_tree(catalog, table, &mut |relation| {
                     on_column(relation, column, |c| c.default.clone_from(default));
@@ -452,6 +469,7 @@ impl Effect {
             Self::ColumnGone { table, column }
             | Self::ColumnRenamed { table, column, .. }
             | Self::ColumnType { table, column, .. }
+            | Self::ColumnReplaced { table, column, .. }
             | Self::Default { table, column, .. }
             | Self::NotNull { table, column, .. }
             | Self::Identity { table, column, .. } => changed(table, column),

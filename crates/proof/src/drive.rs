@@ -20,7 +20,9 @@ use concertina_run::{Engine, Error};
 pub enum Command {
     /// Expand, backfill and validate.
     Expand,
-    /// Contract, destruction confirmed.
+    /// Switch.
+    Switch,
+    /// What is left of switch, and contract, destruction confirmed.
     Contract,
     /// Undo.
     Undo,
@@ -139,6 +141,7 @@ pub async fn run(url: &str, command: Command, file: &MigrationFile, steps: usize
 pub async fn as_victim(url: &str, path: &Path, command: &str, observer: Arc<dyn Observer>) -> Result<()> {
     let command = match command {
         "expand" => Command::Expand,
+        "switch" => Command::Switch,
         "contract" => Command::Contract,
         "undo" => Command::Undo,
         other => bail!("no command is called {other}"),
@@ -161,7 +164,11 @@ pub async fn execute(engine: &Engine, command: Command, file: &MigrationFile) ->
     let files = std::slice::from_ref(file);
     match command {
         Command::Expand => engine.expand(files, None).await,
-        Command::Contract => engine.contract(files, None, Confirm { destroy: true }).await,
+        Command::Switch => engine.switch(files, None).await,
+        Command::Contract => {
+            engine.switch(files, None).await?;
+            engine.contract(files, None, Confirm { destroy: true }).await
+        }
         Command::Undo => engine.undo(Some(&file.name)).await,
     }
 }
@@ -178,9 +185,9 @@ pub async fn plan(url: &str, file: &MigrationFile) -> Result<Result<Plan, Error>
     }
 }
 
-/// How many of the plan's steps run before contract.
-pub fn before_contract(plan: &Plan) -> usize {
-    plan.steps.iter().filter(|step| step.phase < Phase::Contract).count()
+/// How many of the plan's steps expand runs.
+pub fn of_expand(plan: &Plan) -> usize {
+    plan.steps.iter().filter(|step| step.phase < Phase::Switch).count()
 }
 
 /// Runs the migration up to a boundary: so many of the plan's steps are done, the next is not begun.
@@ -188,7 +195,7 @@ pub fn before_contract(plan: &Plan) -> usize {
 /// # Errors
 /// When a command fails, or another number of steps ran.
 pub async fn to_boundary(url: &str, plan: &Plan, file: &MigrationFile, boundary: usize) -> Result<()> {
-    let early = before_contract(plan);
+    let early = of_expand(plan);
     if boundary == 0 {
         return Ok(());
     }

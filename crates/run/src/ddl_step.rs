@@ -18,7 +18,7 @@ use crate::journal::Span;
 use crate::ledger::SpanKind;
 use crate::obstacle::{Claimed, Obstacles, claimed, seconds};
 use crate::watch::{CLOSELY, watched};
-use crate::{failpoint, ledger, observe};
+use crate::{failpoint, ledger, observe, snapshots};
 
 /// `lock_timeout` of the patient lock: above `deadlock_timeout` (1 s by default), because autovacuum yields only to who has
 /// waited that long. Source: ProcSleep in src/backend/storage/lmgr/proc.c.
@@ -29,6 +29,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Runs the step until it is committed, or gives way.
 pub(crate) async fn run(run: &mut Run, job: &Job<'_>, sql: &[String]) -> Result<(), Error> {
+    if snapshots::matter_to(job.step) {
+        snapshots::outlive(run, job).await?;
+    }
     let mut claims = claimed(&run.work, &job.step.locks).await?;
     let oids: Vec<u32> = claims.iter().map(|claimed| claimed.oid).collect();
     let limit = run.settings.max_stall.mul_f64(0.6);

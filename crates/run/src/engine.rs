@@ -203,6 +203,17 @@ impl Engine {
         result
     }
 
+    /// Switch all expanded migrations that change a type, oldest first, or only `only`.
+    ///
+    /// # Errors
+    /// As [`Engine::expand`].
+    pub async fn switch(&self, files: &[MigrationFile], only: Option<&str>) -> Result<Outcome, Error> {
+        let mut run = self.runner().await?;
+        let result = Box::pin(forward::switch(&mut run, files, only)).await;
+        run.close().await;
+        result
+    }
+
     /// Contract all expanded migrations, oldest first, or only `only`.
     ///
     /// # Errors
@@ -219,7 +230,7 @@ impl Engine {
         result
     }
 
-    /// Expand and contract, file after file, as far as gates allow.
+    /// Expand, switch and contract, file after file, as far as gates allow.
     ///
     /// # Errors
     /// As [`Engine::expand`].
@@ -445,6 +456,7 @@ pub(crate) fn in_flight(state: MigrationState) -> bool {
     match state {
         MigrationState::Expanding
         | MigrationState::Expanded
+        | MigrationState::Switched
         | MigrationState::Contracting
         | MigrationState::Undoing => true,
         MigrationState::Pending | MigrationState::Done | MigrationState::Undone => false,

@@ -146,7 +146,7 @@ fn stands(row: &MigrationRow) -> &'static str {
     match row.state {
         MigrationState::Done if row.is_baseline() => "is part of the baseline",
         MigrationState::Done => "has run",
-        MigrationState::Expanded => "is expanded and waits for contract",
+        MigrationState::Expanded | MigrationState::Switched => "is expanded and waits for contract",
         MigrationState::Pending | MigrationState::Undone => "has not run",
         MigrationState::Expanding | MigrationState::Contracting | MigrationState::Undoing => "is under way",
     }

@@ -1,4 +1,4 @@
-//! Expand, contract and apply: which migrations, in which order, and how far.
+//! Expand, switch, contract and apply: which migrations, in which order, and how far.
 
 use std::time::Instant;
 
@@ -27,6 +27,19 @@ pub(crate) async fn expand(
     Ok(outcome)
 }
 
+pub(crate) async fn switch(
+    run: &mut Run,
+    given: &[MigrationFile],
+    only: Option<&str>,
+) -> Result<Outcome, Error> {
+    let mut outcome = Outcome::default();
+    for name in begun(run, only).await? {
+        let row = expanded(run, given, &name).await?;
+        switch_one(run, &row, &mut outcome).await?;
+    }
+    Ok(outcome)
+}
+
 pub(crate) async fn contract(
     run: &mut Run,
     given: &[MigrationFile],
@@ -34,20 +47,28 @@ pub(crate) async fn contract(
     confirm: Confirm,
 ) -> Result<Outcome, Error> {
     let mut outcome = Outcome::default();
-    let names = match only {
-        Some(name) => vec![name.to_owned()],
-        None => ledger::migrations(&run.work.client).await?.into_iter().map(|row| row.name).collect(),
-    };
-    for name in names {
-        let Some(row) = ledger::migration(&run.work.client, &name).await? else {
-            return Err(Error::File {
-                message: format!("migration {name} has not been expanded; run `concertina expand` first"),
-            });
-        };
-        unchanged(given, &row)?;
+    for name in begun(run, only).await? {
+        let row = expanded(run, given, &name).await?;
         contract_one(run, &row, confirm, &mut outcome).await?;
     }
     Ok(outcome)
+}
+
+async fn begun(run: &Run, only: Option<&str>) -> Result<Vec<String>, Error> {
+    match only {
+        Some(name) => Ok(vec![name.to_owned()]),
+        None => Ok(ledger::migrations(&run.work.client).await?.into_iter().map(|row| row.name).collect()),
+    }
+}
+
+async fn expanded(run: &Run, given: &[MigrationFile], name: &str) -> Result<MigrationRow, Error> {
+    let Some(row) = ledger::migration(&run.work.client, name).await? else {
+        return Err(Error::File {
+            message: format!("migration {name} has not been expanded; run `concertina expand` first"),
+        });
+    };
+    unchanged(given, &row)?;
+    Ok(row)
 }
 
 pub(crate) async fn apply(
@@ -60,6 +81,8 @@ pub(crate) async fn apply(
     for name in names(run, given, None).await? {
         expand_one(engine, run, given, &name, &mut outcome).await?;
         let Some(row) = ledger::migration(&run.work.client, &name).await? else { continue };
+        outcome.waiting.retain(|(waiting, _)| *waiting != name);
+        switch_one(run, &row, &mut outcome).await?;
         outcome.waiting.retain(|(waiting, _)| *waiting != name);
         contract_one(run, &row, confirm, &mut outcome).await?;
     }
@@ -99,10 +122,18 @@ async fn expand_one(
         None | Some(MigrationState::Undone | MigrationState::Pending) => {}
         Some(MigrationState::Expanding) => {}
         Some(MigrationState::Expanded) => {
-            outcome.waiting.push((name.to_owned(), WAITS_FOR_CONTRACT.to_owned()));
+            let waits = match row {
+                Some(MigrationRow { id, plan: Some(plan), .. })
+                    if !open_switch(run, *id, plan).await?.is_empty() =>
+                {
+                    WAITS_FOR_SWITCH
+                }
+                _ => WAITS_FOR_CONTRACT,
+            };
+            outcome.waiting.push((name.to_owned(), waits.to_owned()));
             return Ok(());
         }
-        Some(MigrationState::Contracting | MigrationState::Done) => return Ok(()),
+        Some(MigrationState::Switched | MigrationState::Contracting | MigrationState::Done) => return Ok(()),
         Some(MigrationState::Undoing) => {
             return Err(Error::File {
                 message: format!(
@@ -151,12 +182,60 @@ async fn expand_one(
     let went = Leg { id, plan: &plan, command: "expand", phases: before_switch, ends, outlook };
     went.run(run, outcome).await?;
     if ends == MigrationState::Expanded {
-        outcome.waiting.push((name.to_owned(), WAITS_FOR_CONTRACT.to_owned()));
+        let switches = plan.steps.iter().any(|step| step.phase == Phase::Switch);
+        let waits = if switches { WAITS_FOR_SWITCH } else { WAITS_FOR_CONTRACT };
+        outcome.waiting.push((name.to_owned(), waits.to_owned()));
     }
     Ok(())
 }
 
+const WAITS_FOR_SWITCH: &str = "old code works as before; switch it (`concertina switch`) once all code that runs can do with the new type";
+
 const WAITS_FOR_CONTRACT: &str = "old and new code both work; contract it once no old code runs any more";
+
+/// Steps of the switch that are not done.
+async fn open_switch(run: &Run, id: i64, plan: &Plan) -> Result<Vec<usize>, Error> {
+    let steps = ledger::steps(&run.work.client, id).await?;
+    Ok(left(plan, &steps, id, switching))
+}
+
+/// The ledger calls it expanded before and after: which of its steps are done says the rest.
+async fn switch_one(run: &mut Run, row: &MigrationRow, outcome: &mut Outcome) -> Result<(), Error> {
+    let name = row.name.clone();
+    let Some(plan) =
+        row.plan.as_ref().filter(|plan| plan.steps.iter().any(|step| step.phase == Phase::Switch))
+    else {
+        return Ok(());
+    };
+    match row.state {
+        MigrationState::Expanded => {}
+        MigrationState::Expanding => {
+            outcome.waiting.push((name, "its expand is not finished; run `concertina expand`".to_owned()));
+            return Ok(());
+        }
+        MigrationState::Undoing => {
+            outcome.waiting.push((name, "it is being taken back; run `concertina undo`".to_owned()));
+            return Ok(());
+        }
+        MigrationState::Pending
+        | MigrationState::Switched
+        | MigrationState::Contracting
+        | MigrationState::Done
+        | MigrationState::Undone => return Ok(()),
+    }
+    let open = open_switch(run, row.id, plan).await?;
+    if !open.is_empty() {
+        rights::require(&run.work, &run.settings, plan, Phase::Switch).await?;
+        let steps = open.iter().filter_map(|ordinal| Some((*ordinal, plan.steps.get(*ordinal)?)));
+        dependents::refuse(&run.work.client, &name, "switch", steps.map(|(_, step)| step)).await?;
+        let outlook = outlook::require(run, plan, open).await?;
+        let ends = MigrationState::Expanded;
+        let went = Leg { id: row.id, plan, command: "switch", phases: switching, ends, outlook };
+        went.run(run, outcome).await?;
+    }
+    outcome.waiting.push((name, WAITS_FOR_CONTRACT.to_owned()));
+    Ok(())
+}
 
 async fn contract_one(
     run: &mut Run,
@@ -166,7 +245,7 @@ async fn contract_one(
 ) -> Result<(), Error> {
     let name = row.name.clone();
     match row.state {
-        MigrationState::Expanded | MigrationState::Contracting => {}
+        MigrationState::Expanded | MigrationState::Switched | MigrationState::Contracting => {}
         MigrationState::Expanding => {
             outcome.waiting.push((name, "its expand is not finished; run `concertina expand`".to_owned()));
             return Ok(());
@@ -178,6 +257,10 @@ async fn contract_one(
         MigrationState::Pending | MigrationState::Done | MigrationState::Undone => return Ok(()),
     }
     let Some(plan) = &row.plan else { return Ok(()) };
+    if !open_switch(run, row.id, plan).await?.is_empty() {
+        outcome.waiting.push((name, WAITS_FOR_SWITCH.to_owned()));
+        return Ok(());
+    }
     if !confirm.destroy {
         let rows = ledger::steps(&run.work.client, row.id).await?;
         let destroys: Vec<String> = plan
@@ -191,15 +274,15 @@ async fn contract_one(
             return Err(Error::NotConfirmed { migration: name, what: destroys.join("; ") });
         }
     }
-    rights::require(&run.work, &run.settings, plan, Phase::Switch).await?;
+    rights::require(&run.work, &run.settings, plan, Phase::Contract).await?;
     let steps = ledger::steps(&run.work.client, row.id).await?;
     let open = plan
         .steps
         .iter()
         .enumerate()
-        .filter(|(ordinal, step)| step.phase >= Phase::Switch && !is_done(&steps, row.id, *ordinal));
+        .filter(|(ordinal, step)| step.phase == Phase::Contract && !is_done(&steps, row.id, *ordinal));
     dependents::refuse(&run.work.client, &name, "contract", open.map(|(_, step)| step)).await?;
-    let outlook = outlook::require(run, plan, left(plan, &steps, row.id, from_switch)).await?;
+    let outlook = outlook::require(run, plan, left(plan, &steps, row.id, contracting)).await?;
     if row.state == MigrationState::Expanded {
         let who = run.work.who.clone();
         let state = MigrationState::Contracting;
@@ -207,7 +290,7 @@ async fn contract_one(
         failpoint::reach("state_changed");
     }
     let ends = MigrationState::Done;
-    let went = Leg { id: row.id, plan, command: "contract", phases: from_switch, ends, outlook };
+    let went = Leg { id: row.id, plan, command: "contract", phases: contracting, ends, outlook };
     went.run(run, outcome).await
 }
 
@@ -220,8 +303,12 @@ fn before_switch(phase: Phase) -> bool {
     phase < Phase::Switch
 }
 
-fn from_switch(phase: Phase) -> bool {
-    phase >= Phase::Switch
+fn switching(phase: Phase) -> bool {
+    phase == Phase::Switch
+}
+
+fn contracting(phase: Phase) -> bool {
+    phase == Phase::Contract
 }
 
 /// Steps of these phases that are not done.

@@ -226,6 +226,7 @@ pub(crate) fn state_text(state: MigrationState) -> &'static str {
         MigrationState::Expanding => "expanding",
         MigrationState::Expanded => "expanded",
         MigrationState::Contracting => "contracting",
+        MigrationState::Switched => "expanded",
         MigrationState::Done => "done",
         MigrationState::Undoing => "undoing",
         MigrationState::Undone => "undone",

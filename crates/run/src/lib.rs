@@ -10,6 +10,7 @@ pub mod check;
 pub mod engine;
 mod forward;
 mod simple;
+mod snapshots;
 mod status;
 mod undo;
 pub mod uninstall;

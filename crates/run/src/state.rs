@@ -24,6 +24,8 @@ pub enum MigrationState {
     Expanding,
     /// Old and new code both work; contract may follow.
     Expanded,
+    /// The same, and what keeps its name has its new type; contract may follow. The ledger has it as expanded.
+    Switched,
     /// Contract is under way or was interrupted.
     Contracting,
     /// Finished.

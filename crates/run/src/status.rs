@@ -110,7 +110,11 @@ fn begun(row: MigrationRow, rows: &[StepRow], estimates: &[EstimateRow]) -> Migr
             .unwrap_or_default(),
         blocked_by: row.plan.as_ref().map(|plan| blocked_by(row.state, plan, &steps)).unwrap_or_default(),
         name: row.name,
-        state: row.state,
+        state: if row.state == MigrationState::Expanded && is_switched(&steps) {
+            MigrationState::Switched
+        } else {
+            row.state
+        },
         simple: row.simple,
         baseline,
         checksum: (!row.checksum.is_empty()).then_some(row.checksum),
@@ -145,12 +149,20 @@ fn steps(id: i64, plan: &Plan, rows: &[StepRow], estimates: &[EstimateRow]) -> V
         .collect()
 }
 
+fn is_switched(steps: &[StepStatus]) -> bool {
+    let mut switch = steps.iter().filter(|step| step.phase == Phase::Switch).peekable();
+    switch.peek().is_some() && switch.all(|step| step.state == StepState::Done)
+}
+
 fn blocked_by(state: MigrationState, plan: &Plan, steps: &[StepStatus]) -> Vec<String> {
-    if !matches!(state, MigrationState::Expanded | MigrationState::Contracting) {
+    if !matches!(state, MigrationState::Expanded | MigrationState::Switched | MigrationState::Contracting) {
         return Vec::new();
     }
+    let switch = steps.iter().any(|step| step.phase == Phase::Switch && step.state != StepState::Done);
+    let waits = switch.then(|| "contract waits for the switch (`concertina switch`)".to_owned());
     let open = plan.steps.iter().zip(steps).filter(|(step, status)| {
         step.phase >= Phase::Switch && step.destroys && status.state != StepState::Done
     });
-    open.map(|(step, _)| format!("contract removes data ({}) and asks for --yes", step.title)).collect()
+    let removes = open.map(|(step, _)| format!("contract removes data ({}) and asks for --yes", step.title));
+    waits.into_iter().chain(removes).collect()
 }

@@ -20,6 +20,7 @@ pub mod new;
 pub mod plan;
 pub mod report;
 pub mod status;
+pub mod switch;
 pub mod undo;
 pub mod uninstall;
 
@@ -36,6 +37,7 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
         Command::New(command) => command.run(&Session::new(global)?)?,
         Command::Plan(command) => return command.run(Session::new(global)?).await,
         Command::Expand(command) => command.run(Session::new(global)?).await?,
+        Command::Switch(command) => command.run(&Session::new(global)?).await?,
         Command::Contract(command) => command.run(&Session::new(global)?).await?,
         Command::Undo(command) => command.run(&Session::new(global)?).await?,
         Command::Status(command) => command.run(&Session::new(global)?).await?,

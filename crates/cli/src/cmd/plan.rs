@@ -189,6 +189,7 @@ fn in_flight(status: &MigrationStatus) -> Option<(String, Vec<Claim>)> {
         MigrationState::Pending | MigrationState::Done | MigrationState::Undone => false,
         MigrationState::Expanding
         | MigrationState::Expanded
+        | MigrationState::Switched
         | MigrationState::Contracting
         | MigrationState::Undoing => true,
     };

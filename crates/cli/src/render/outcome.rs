@@ -9,10 +9,13 @@ use crate::wire;
 /// Sentences: what moved, what waits, what to do next.
 pub fn text(command: &str, outcome: &Outcome, statuses: &[MigrationStatus]) -> String {
     let mut out = String::new();
-    let mut expanded = false;
+    let (mut expanded, mut switchable) = (false, false);
     for name in &outcome.moved {
         let state = state_of(name, statuses);
-        expanded |= state == Some(MigrationState::Expanded);
+        let waits =
+            outcome.waiting.iter().any(|(waiting, why)| waiting == name && why.contains("concertina switch"));
+        switchable |= waits;
+        expanded |= !waits && matches!(state, Some(MigrationState::Expanded | MigrationState::Switched));
         out.push_str(&format!("{STRONG}{name}{STRONG:#}: {GOOD}{}{GOOD:#}\n", sentence(command, state)));
     }
     // What was moved says by its state that it waits for contract.
@@ -22,10 +25,16 @@ pub fn text(command: &str, outcome: &Outcome, statuses: &[MigrationStatus]) -> S
     if outcome.moved.is_empty() && outcome.waiting.is_empty() {
         out.push_str(match command {
             "expand" => "Nothing to expand: every migration of the folder is applied or under way.\n",
+            "switch" => "Nothing to switch: no expanded migration changes a type.\n",
             "contract" => "Nothing to contract: no migration is expanded.\n",
             "undo" => "Nothing to undo.\n",
             _ => "Nothing to do: every migration of the folder is applied.\n",
         });
+    }
+    if switchable {
+        out.push_str(
+            "Next: once all code that runs can do with the new type, `concertina switch`; or `concertina undo`.\n",
+        );
     }
     if expanded {
         out.push_str("Next: deploy the code that uses the new shape, then `concertina contract`; or `concertina undo`.\n");
@@ -36,6 +45,7 @@ pub fn text(command: &str, outcome: &Outcome, statuses: &[MigrationStatus]) -> S
 fn sentence(command: &str, state: Option<MigrationState>) -> &'static str {
     match state {
         Some(MigrationState::Expanded) => "expanded. Old and new code both work now.",
+        Some(MigrationState::Switched) => "switched. The name has its new type; old values are kept in step.",
         Some(MigrationState::Done) if command == "expand" => "done. There is nothing to contract.",
         Some(MigrationState::Done) => "done.",
         Some(MigrationState::Undone | MigrationState::Pending) => {

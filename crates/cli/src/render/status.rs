@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use concertina_plan::estimate::span;
-use concertina_run::state::{MigrationState, MigrationStatus, StepState};
+use concertina_plan::plan::Phase;
+use concertina_run::state::{MigrationState, MigrationStatus, StepState, StepStatus};
 
 use super::{BAD, FAINT, STRONG, WARN, count, duration, plural, table, table_text, time};
 
@@ -42,6 +43,7 @@ fn state(migration: &MigrationStatus) -> &'static str {
         MigrationState::Pending => "pending",
         MigrationState::Expanding => "expanding",
         MigrationState::Expanded => "expanded",
+        MigrationState::Switched => "switched",
         MigrationState::Contracting => "contracting",
         MigrationState::Done if migration.baseline => "done (baseline)",
         MigrationState::Done if migration.simple => "done (as written)",
@@ -127,7 +129,17 @@ fn next(migrations: &[MigrationStatus]) -> Option<String> {
     if let Some(command) = interrupted {
         return Some(format!("{command}   {FAINT}# unless it is running now{FAINT:#}"));
     }
-    let expanded = count(&[MigrationState::Expanded]);
+    let waits = |migration: &&MigrationStatus| {
+        let open = |step: &StepStatus| step.phase == Phase::Switch && step.state != StepState::Done;
+        migration.state == MigrationState::Expanded && migration.steps.iter().any(open)
+    };
+    if let Some(migration) = migrations.iter().find(waits) {
+        return Some(format!(
+            "concertina switch {}   {FAINT}# once all code that runs can do with the new type{FAINT:#}",
+            migration.name
+        ));
+    }
+    let expanded = count(&[MigrationState::Expanded, MigrationState::Switched]);
     let pending = count(&[MigrationState::Pending, MigrationState::Undone]);
     match (expanded, pending) {
         (0, 0) => None,
@@ -142,10 +154,9 @@ fn next(migrations: &[MigrationStatus]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use concertina_plan::estimate::{Basis, Expected, Room};
-    use concertina_plan::plan::{Claim, Phase};
+    use concertina_plan::plan::Claim;
     use concertina_plan::sql::ident::{Ident, Name};
     use concertina_run::ledger::EstimateRow;
-    use concertina_run::state::StepStatus;
 
     use super::*;
 

@@ -43,6 +43,7 @@ fn state(state: State) -> &'static str {
         State::Pending => "pending",
         State::Expanding => "expanding",
         State::Expanded => "expanded",
+        State::Switched => "switched",
         State::Contracting => "contracting",
         State::Done => "done",
         State::Undoing => "being undone",
@@ -56,7 +57,9 @@ fn next(report: &ReportDocument) -> Option<String> {
         _ if report.simple => return None,
         State::Expanding => "expand",
         State::Contracting => "contract",
-        State::Pending | State::Expanded | State::Done | State::Undoing | State::Undone => return None,
+        State::Pending | State::Expanded | State::Switched | State::Done | State::Undoing | State::Undone => {
+            return None;
+        }
     };
     Some(format!("concertina {verb} {}", report.migration))
 }

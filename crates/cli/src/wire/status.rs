@@ -68,6 +68,8 @@ pub enum State {
     Expanding,
     /// Old and new code both work; contract may follow.
     Expanded,
+    /// The same, and what changes its type has the new one; contract may follow.
+    Switched,
     /// Contract is under way or was interrupted.
     Contracting,
     /// Finished.
@@ -160,6 +162,7 @@ impl From<MigrationState> for State {
             MigrationState::Pending => Self::Pending,
             MigrationState::Expanding => Self::Expanding,
             MigrationState::Expanded => Self::Expanded,
+            MigrationState::Switched => Self::Switched,
             MigrationState::Contracting => Self::Contracting,
             MigrationState::Done => Self::Done,
             MigrationState::Undoing => Self::Undoing,

@@ -169,6 +169,7 @@ fn status_document() {
         MigrationState::Pending,
         MigrationState::Expanding,
         MigrationState::Expanded,
+        MigrationState::Switched,
         MigrationState::Contracting,
         MigrationState::Done,
         MigrationState::Undoing,

@@ -1,7 +1,7 @@
 //! ALTER TABLE … COLUMN.
 
-use crate::catalog::{ColumnGrant, Identity};
-use crate::sql::ident::{Ident, Name};
+use crate::catalog::{ColumnGrant, Extras, Identity};
+use crate::sql::ident::{Ident, Name, literal};
 
 /// `ADD COLUMN`; what follows the name is the caller's, as the user wrote it: type, COLLATE, DEFAULT, NOT NULL.
 pub(crate) fn add(table: &Name, column: &Ident, definition: &str) -> String {
@@ -31,6 +31,16 @@ pub(crate) fn grants(table: &Name, column: &Ident, grants: &[ColumnGrant]) -> Ve
         format!("GRANT {} ({column}) ON {table} TO {to}{option}", grant.privilege)
     };
     grants.iter().map(grant).collect()
+}
+
+/// Gives a column what is said of another one: comment and statistics target.
+pub(crate) fn described(table: &Name, column: &Ident, extras: &Extras) -> Vec<String> {
+    let comment = extras
+        .comment
+        .as_ref()
+        .map(|text| format!("COMMENT ON COLUMN {table}.{column} IS {}", literal(text)));
+    let target = extras.statistics.map(|target| alter(table, column, &format!("SET STATISTICS {target}")));
+    comment.into_iter().chain(target).collect()
 }
 
 /// `SET DEFAULT`

@@ -32,3 +32,8 @@ pub(crate) fn validate(table: &Name, name: &Ident) -> String {
 pub(crate) fn drop_if_exists(table: &Name, name: &Ident) -> String {
     format!("ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}")
 }
+
+/// `RENAME CONSTRAINT`
+pub(crate) fn rename(table: &Name, name: &Ident, to: &Ident) -> String {
+    format!("ALTER TABLE {table} RENAME CONSTRAINT {name} TO {to}")
+}

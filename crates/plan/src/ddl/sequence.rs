@@ -1,5 +1,6 @@
 //! Sequences.
 
+use crate::catalog::Identity;
 use crate::sql::ident::{Ident, Name, literal};
 
 /// `CREATE SEQUENCE … AS type options`
@@ -17,6 +18,36 @@ pub(crate) fn owner(name: &Name, role: &Ident) -> String {
 /// `OWNED BY`
 pub(crate) fn owned_by(name: &Name, table: &Name, column: &Ident) -> String {
     format!("ALTER SEQUENCE {name} OWNED BY {table}.{column}")
+}
+
+/// `ADD GENERATED … AS IDENTITY` with a sequence of this name and the options of another. What was a bound of that one's type becomes
+/// one of the column's, as ALTER COLUMN TYPE has it. Source: `init_params` in src/backend/commands/sequence.c.
+pub(crate) fn identity_moved(
+    table: &Name,
+    column: &Ident,
+    identity: Identity,
+    sequence: &Name,
+    from: &Name,
+) -> String {
+    let command = format!(
+        "ALTER TABLE {} ALTER COLUMN {} ADD {} (SEQUENCE NAME {} INCREMENT %s %s %s START %s CACHE %s %s)",
+        escaped(table),
+        escaped(column),
+        super::column::generated_as_identity(identity),
+        escaped(sequence)
+    );
+    let bound = |word: &str, value: &str, [small, integer, big]: [&str; 3]| {
+        format!(
+            "CASE WHEN {value} = CASE seqtypid WHEN 'smallint'::regtype THEN {small} WHEN 'integer'::regtype THEN {integer} \
+             ELSE {big} END THEN 'NO {word}' ELSE '{word} ' || {value} END"
+        )
+    };
+    let least = bound("MINVALUE", "seqmin", ["-32768", "-2147483648", "-9223372036854775808"]);
+    let most = bound("MAXVALUE", "seqmax", ["32767", "2147483647", "9223372036854775807"]);
+    let values = format!(
+        "seqincrement, {least}, {most}, seqstart, seqcache, CASE WHEN seqcycle THEN 'CYCLE' ELSE 'NO CYCLE' END"
+    );
+    from_options(&command, &values, from)
 }
 
 /// Lets every role draw from it.

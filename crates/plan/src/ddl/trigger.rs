@@ -56,6 +56,40 @@ pub(crate) fn create_plain_function(name: &Name, body: &str) -> String {
     format!("CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS {quote}\n{body}\n{quote}")
 }
 
+/// A function that converts the values of a row and gives either the result or what was raised. Assigning to a variable of the type
+/// keeps its length and precision, which a result would not.
+pub(crate) fn create_attempt(
+    name: &Name,
+    search_path: &[Ident],
+    arguments: &[&str],
+    data_type: &str,
+    value: &str,
+) -> String {
+    let body = format!(
+        "DECLARE
+  converted {data_type};
+BEGIN
+  converted := {value};
+  value := converted;
+EXCEPTION WHEN OTHERS THEN
+  error := SQLERRM;
+END"
+    );
+    let quote = quote(&body);
+    let outs = format!("OUT value {data_type}, OUT error pg_catalog.text");
+    let list: Vec<&str> = arguments.iter().copied().chain([outs.as_str()]).collect();
+    format!(
+        "CREATE FUNCTION {name}({}) LANGUAGE plpgsql SET search_path = {} AS {quote}\n{body}\n{quote}",
+        list.join(", "),
+        pinned(search_path)
+    )
+}
+
+/// Drops it if it is there.
+pub(crate) fn drop_attempt(name: &Name, arguments: &[&str]) -> String {
+    format!("DROP FUNCTION IF EXISTS {name}({})", arguments.join(", "))
+}
+
 /// `DROP TRIGGER`
 pub(crate) fn drop_trigger(name: &Ident, table: &Name) -> String {
     format!("DROP TRIGGER IF EXISTS {name} ON {table}")

@@ -3,8 +3,15 @@
 //! A wider `varchar`, `varchar` to `text`, a higher precision: PostgreSQL only changes its catalog, and so that is what is
 //! done, in one short lock. The planner forgets what it knew of the values, so statistics are gathered anew at once. An index with an
 //! expression or a predicate over the column would be built anew, and a CHECK proven anew, under that lock: then it is
-//! refused, with the order of statements that avoids it. Every other change of type rewrites the table and all its indexes under
-//! ACCESS EXCLUSIVE, and is refused.
+//! refused, with the order of statements that avoids it.
+//!
+//! Every other change of type rewrites the table and all its indexes under ACCESS EXCLUSIVE as written. Instead a second column of the
+//! new type is kept in step by a trigger and filled; indexes, NOT NULL, CHECKs and foreign keys in both directions are
+//! prepared on it; then `switch` lets the two change places under the one name, in one short transaction. From there on what is written
+//! is carried back into the column that was there, so that undo loses nothing; contract drops it.
+//!
+//! `-- concertina:down COLUMN = EXPR` says how, where USING is more than a cast; `-- concertina:allow rewrites reason: …` runs the
+//! statement as written, for a table that is small.
 
 use crate::catalog::{Column, Constraint, ConstraintKind, Dependent, DependentKind, Index, Relation};
 use crate::diagnostic::{Code, Refusal};
@@ -17,6 +24,10 @@ use crate::pg::retype;
 use crate::plan::{Facts, LockClaim, Need, Phase, Step, Undo, Work, WorkKind};
 use crate::sql::expr::Expr;
 use crate::sql::ident::{Ident, Name};
+
+mod conversion;
+mod shadow;
+mod swap;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -81,7 +92,10 @@ impl Kind for ChangeType {
             ));
         }
         if !self.in_place(column) {
-            return Err(self.rewrites(column));
+            if ctx.directives.allows(Code::Rewrites) {
+                return Err(self.rewrites(column));
+            }
+            return shadow::online(self, ctx, table, column);
         }
         self.nothing_is_built_anew(ctx)?;
         let why = "the rows stay as they are stored: only the catalog changes";
@@ -105,6 +119,10 @@ impl Kind for ChangeType {
 
     fn effects(&self, ctx: &Ctx) -> Vec<Effect> {
         match self.check(ctx) {
+            Ok((table, column)) if self.is_replaced(ctx, table, column) => {
+                let (table, column) = (self.table.clone(), self.column.clone());
+                vec![Effect::ColumnReplaced { table, column, data_type: self.data_type.clone() }]
+            }
             Ok((_, column)) if self.changes(column) => vec![self.effect(&self.data_type)],
             _ => Vec::new(),
         }
@@ -140,6 +158,7 @@ impl ChangeType {
                     | DependentKind::Trigger
                     | DependentKind::Function
                     | DependentKind::GeneratedColumn
+                    | DependentKind::Publication
             );
             kind && dependent.column.as_ref() == Some(name)
         };
@@ -152,7 +171,22 @@ impl ChangeType {
                 "drop it and make it again after the change, in statements of their own",
             ));
         }
+        let of_integers = |data_type: &str| matches!(data_type, "smallint" | "integer" | "bigint");
+        if column.identity.is_some() && !of_integers(&self.data_type) {
+            // Source: `ATParseTransformCmd` makes an ALTER SEQUENCE … AS of it.
+            return Err(WillFail::new(
+                "22023",
+                format!("{name} of {on} is an identity column, which must be smallint, integer or bigint"),
+                "drop its identity first",
+            ));
+        }
         Ok((table, column))
+    }
+
+    /// It ends as the last column.
+    fn is_replaced(&self, ctx: &Ctx, table: &Relation, column: &Column) -> bool {
+        let planned = !table.new_here && !self.in_place(column) && !ctx.directives.allows(Code::Rewrites);
+        planned && self.online(ctx).is_ok()
     }
 
     fn changes(&self, column: &Column) -> bool {
@@ -174,7 +208,13 @@ impl ChangeType {
         }
         let rows = |what| tree::work(ctx.logical, &self.table, what);
         if !self.in_place(column) {
-            return rows(WorkKind::Rewrite);
+            let mut work = rows(WorkKind::Rewrite);
+            // Foreign keys over the column are proven anew.
+            for partner in self.partners(ctx) {
+                let scans = tree::work(ctx.logical, &partner, WorkKind::Scan);
+                work.extend(scans.into_iter().filter(|scan| scan.relation != self.table));
+            }
+            return work;
         }
         let mut work = Vec::new();
         if self.changes(column) {
@@ -267,13 +307,12 @@ impl ChangeType {
 
     fn rewrites(&self, column: &Column) -> Refusal {
         Refusal::new(
-            Code::NotYet,
+            Code::Rewrites,
             format!(
-                "{} to {}: the change of {}'s type rewrites {} and all its indexes under ACCESS EXCLUSIVE; the online form (second \
-                 column, sync, backfill, switch) is not built yet",
+                "{} to {}: the change of {}'s type rewrites {} and all its indexes under ACCESS EXCLUSIVE",
                 column.data_type, self.data_type, self.column, self.table
             ),
-            "add a column of the new type, fill it by UPDATE, let the code move over, and drop the old one",
+            "leave `allow rewrites` out: then it is done online",
         )
     }
 
@@ -340,11 +379,12 @@ mod tests {
     use crate::diagnostic::Code;
     use crate::kind::shared::proving::{catalog, plan};
     use crate::kind::shared::testing::{refused, show};
-    use crate::plan::Undo;
+    use crate::plan::{Phase, Undo};
 
     const SCHEMA: &str =
-        "CREATE TABLE t (id int PRIMARY KEY, a varchar(10) UNIQUE, b text, c varchar(5), d varchar(5),
+        "CREATE TABLE t (id int PRIMARY KEY, a varchar(10) UNIQUE, b text, c varchar(5), d varchar(5), e timestamp,
             CHECK (d <> ''));
+        CREATE TABLE x (n int, u int UNIQUE DEFERRABLE, i int GENERATED ALWAYS AS IDENTITY, EXCLUDE (n WITH =));
         CREATE INDEX ON t (lower(c))";
 
     #[test]
@@ -367,12 +407,58 @@ mod tests {
     }
 
     #[test]
+    fn a_rewrite_becomes_a_second_column_that_changes_places() {
+        for sql in [
+            "ALTER TABLE t ALTER id TYPE bigint",
+            "ALTER TABLE t ALTER a TYPE varchar(9)",
+            "ALTER TABLE t ALTER a TYPE text COLLATE \"C\"",
+            "ALTER TABLE t ALTER b TYPE int USING (b)::int",
+            "-- concertina:down a = upper(a)\nALTER TABLE t ALTER a TYPE text USING lower(a)",
+            "-- concertina:irreversible reason: x\nALTER TABLE t ALTER a TYPE text USING lower(a)",
+        ] {
+            let planned = plan(&catalog(SCHEMA), sql);
+            let switch: Vec<_> = planned.steps.iter().filter(|step| step.phase == Phase::Switch).collect();
+            assert!(switch.last().is_some_and(|step| step.title.contains("change places")), "{sql}");
+            assert!(
+                planned
+                    .steps
+                    .last()
+                    .is_some_and(|step| step.title.starts_with("Drop column concertina_old_"))
+            );
+            let given_up = sql.contains("irreversible");
+            assert_eq!(matches!(switch[switch.len() - 1].undo, Undo::Impossible { .. }), given_up, "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_conversion_that_may_fail_is_tried_first() {
+        let shown = show(&plan(&catalog(SCHEMA), "ALTER TABLE t ALTER a TYPE varchar(9)"));
+        let first: Vec<&str> = shown.lines().filter(|line| line.contains("(concertina.try_a_")).collect();
+        assert!(first.iter().any(|line| line.starts_with("expand, proof")), "{shown}");
+        let safe = show(&plan(&catalog(SCHEMA), "ALTER TABLE t ALTER id TYPE bigint"));
+        assert!(!safe.contains("expand, proof"), "{safe}");
+    }
+
+    #[test]
+    fn as_written_where_that_is_allowed() {
+        let sql = "-- concertina:allow rewrites reason: it is small\nALTER TABLE t ALTER id TYPE bigint";
+        assert_eq!(show(&plan(&catalog(SCHEMA), sql)), "expand: ALTER TABLE t ALTER id TYPE bigint\n");
+    }
+
+    #[test]
     fn what_is_refused() {
         for (sql, code, word) in [
-            ("ALTER TABLE t ALTER id TYPE bigint", Code::NotYet, "rewrites"),
-            ("ALTER TABLE t ALTER a TYPE varchar(9)", Code::NotYet, "rewrites"),
-            ("ALTER TABLE t ALTER a TYPE text USING lower(a)", Code::NotYet, "rewrites"),
-            ("ALTER TABLE t ALTER a TYPE text COLLATE \"C\"", Code::NotYet, "rewrites"),
+            ("ALTER TABLE t ALTER a TYPE text USING lower(a)", Code::NoWayBack, "concertina:down a"),
+            ("ALTER TABLE t ALTER b TYPE int", Code::NotYet, "USING b::int"),
+            ("ALTER TABLE t ALTER e TYPE timestamptz", Code::NotBatchable, "TimeZone"),
+            (
+                "ALTER TABLE t ALTER e TYPE timestamptz USING e::timestamptz",
+                Code::NotBatchable,
+                "AT TIME ZONE",
+            ),
+            ("ALTER TABLE x ALTER n TYPE bigint", Code::NotYet, "excludes"),
+            ("ALTER TABLE x ALTER u TYPE bigint", Code::NotYet, "deferrable"),
+            ("ALTER TABLE x ALTER i TYPE numeric", Code::WillFail, "22023"),
             ("ALTER TABLE t ALTER c TYPE text", Code::NotYet, "t_lower_idx"),
             ("ALTER TABLE t ALTER d TYPE text", Code::NotYet, "t_d_check"),
             ("ALTER TABLE t ALTER x TYPE text", Code::WillFail, "42703"),

@@ -12,6 +12,7 @@ use crate::pipeline::Source;
 use crate::plan::{Action, Archived, LockClaim, Noun, Phase, Plan, Step};
 use crate::policy::Policy;
 use crate::sql;
+use crate::sql::ident::{Ident, Name};
 
 /// Everything that the plan's steps ask for, from this phase to the last.
 pub fn needs(plan: &Plan, from: Phase) -> BTreeSet<Right> {
@@ -23,7 +24,28 @@ pub fn needs(plan: &Plan, from: Phase) -> BTreeSet<Right> {
             .any(|other| other.statement == step.statement && matches!(other.action, Action::Proof { .. }));
         of_step(step, kinds(plan, step), proven, &mut needs);
     }
-    needs
+    without_made(needs, &plan.steps)
+}
+
+/// Who adds a column owns the table, and may refer to it: nothing can be asked of a column that is not there yet.
+fn without_made<'s>(needs: BTreeSet<Right>, steps: impl IntoIterator<Item = &'s Step>) -> BTreeSet<Right> {
+    let made: Vec<(&Name, &Ident)> = steps
+        .into_iter()
+        .flat_map(|step| &step.provides)
+        .filter_map(|effect| match effect {
+            Effect::Column { table, column } => Some((table, &column.name)),
+            _ => None,
+        })
+        .collect();
+    let rest = |right: Right| match right {
+        Right::Reference(table, columns) => {
+            let there = |column: &Ident| !made.contains(&(&table, column));
+            let columns: Vec<Ident> = columns.into_iter().filter(|column| there(column)).collect();
+            (!columns.is_empty()).then_some(Right::Reference(table, columns))
+        }
+        other => Some(other),
+    };
+    needs.into_iter().filter_map(rest).collect()
 }
 
 /// What the undo of these steps asks for: of each the step of the plan, and the steps of its undo that are still to run.
@@ -32,7 +54,9 @@ pub fn needs_to_undo<'p>(
     back: impl IntoIterator<Item = (&'p Step, &'p [Step])>,
 ) -> BTreeSet<Right> {
     let mut needs = BTreeSet::from([Right::Ledger]);
+    let mut all: Vec<&Step> = Vec::new();
     for (step, undo) in back {
+        all.extend(undo);
         let proven = undo.iter().any(|step| matches!(step.action, Action::Proof { .. }));
         for undo in undo {
             of_step(undo, kinds(plan, step), proven, &mut needs);
@@ -42,7 +66,7 @@ pub fn needs_to_undo<'p>(
             needs.extend(step.archived.iter().filter_map(own_archived));
         }
     }
-    needs
+    without_made(needs, all)
 }
 
 fn own_archived(archived: &Archived) -> Option<Right> {
@@ -201,6 +225,7 @@ fn of_effect(effect: &Effect, proven: bool, needs: &mut BTreeSet<Right>) {
         | Effect::ColumnGone { table, .. }
         | Effect::ColumnRenamed { table, .. }
         | Effect::ColumnType { table, .. }
+        | Effect::ColumnReplaced { table, .. }
         | Effect::Default { table, .. }
         | Effect::NotNull { table, .. }
         | Effect::Identity { table, .. }

@@ -11,6 +11,9 @@ use crate::sql::ident::Ident;
 pub struct Directives {
     /// `fill COLUMN = EXPR`: value for rows that exist and, until contract, for old code's new rows.
     pub fill: Vec<(Ident, Expr)>,
+    /// `down COLUMN = EXPR`: the old value of a column, from what new code writes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub down: Vec<(Ident, Expr)>,
     /// `allow CODE reason: TEXT`
     pub allow: Vec<(Code, String)>,
     /// `enforce-now reason: TEXT`: tighten in expand.
@@ -34,5 +37,10 @@ impl Directives {
     /// The `fill` expression for a column.
     pub fn fill_for(&self, column: &Ident) -> Option<&Expr> {
         self.fill.iter().find(|(name, _)| name == column).map(|(_, expr)| expr)
+    }
+
+    /// The `down` expression for a column.
+    pub fn down_for(&self, column: &Ident) -> Option<&Expr> {
+        self.down.iter().find(|(name, _)| name == column).map(|(_, expr)| expr)
     }
 }

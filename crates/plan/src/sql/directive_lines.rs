@@ -3,6 +3,7 @@
 //! ```text
 //! directive := "-- concertina:" verb args
 //! fill COLUMN = EXPR
+//! down COLUMN = EXPR
 //! allow CODE reason: TEXT
 //! enforce-now reason: TEXT
 //! irreversible reason: TEXT
@@ -169,11 +170,18 @@ fn add(directives: &mut Directives, line: &Line, scope: Option<&Scope>) -> Resul
     let twice = |what: &str| Err(error(line.span.clone(), format!("{what} is said twice"), "remove one"));
     match line.verb {
         "fill" => {
-            let (column, expr) = fill(line, scope)?;
+            let (column, expr) = value(line, scope)?;
             if directives.fill_for(&column).is_some() {
                 return twice(&format!("fill {column}"));
             }
             directives.fill.push((column, expr));
+        }
+        "down" => {
+            let (column, expr) = value(line, scope)?;
+            if directives.down_for(&column).is_some() {
+                return twice(&format!("down {column}"));
+            }
+            directives.down.push((column, expr));
         }
         "allow" => {
             let (code, rest) = line.args.split_once(char::is_whitespace).unwrap_or((line.args, ""));
@@ -213,7 +221,7 @@ fn add(directives: &mut Directives, line: &Line, scope: Option<&Scope>) -> Resul
                 return twice("keep-before-image");
             }
         }
-        "down" | "sync" => {
+        "sync" => {
             return Err(Diagnostic {
                 code: Code::NotYet,
                 span: line.span.clone(),
@@ -242,27 +250,34 @@ fn reason(line: &Line, text: &str, form: &str) -> Result<String, Diagnostic> {
 }
 
 /// `COLUMN = EXPR` is read as the SET clause of an UPDATE.
-fn fill(line: &Line, scope: Option<&Scope>) -> Result<(Ident, Expr), Diagnostic> {
+fn value(line: &Line, scope: Option<&Scope>) -> Result<(Ident, Expr), Diagnostic> {
     const PREFIX: &str = "UPDATE t SET ";
-    let form = "write `-- concertina:fill COLUMN = EXPR`";
-    let malformed = |message: &str| error(line.span.clone(), message, form);
+    let verb = line.verb;
+    let form = format!("write `-- concertina:{verb} COLUMN = EXPR`");
+    let malformed = |message: &str| error(line.span.clone(), format!("{verb} {message}"), form.clone());
     let text = format!("{PREFIX}{}", line.args);
     let (statements, tokens) = parse::parse(&text).map_err(|diagnostic| {
         let shift = |at: usize| (at.max(PREFIX.len()) - PREFIX.len() + line.args_at).min(line.span.end);
         let span = shift(diagnostic.span.start)..shift(diagnostic.span.end);
-        error(span, format!("fill cannot be read: {}", diagnostic.message), form)
+        error(span, format!("{verb} cannot be read: {}", diagnostic.message), form.clone())
     })?;
-    let [statement] = statements.as_slice() else { return Err(malformed("fill takes one assignment")) };
+    let [statement] = statements.as_slice() else { return Err(malformed("takes one assignment")) };
     let NodeEnum::UpdateStmt(update) = &statement.node else {
-        return Err(malformed("fill takes one assignment"));
+        return Err(malformed("takes one assignment"));
     };
-    let target = assignment(update).ok_or_else(|| malformed("fill takes one assignment"))?;
+    let target = assignment(update).ok_or_else(|| malformed("takes one assignment"))?;
     let column = Ident::from(target.name.as_str());
-    let Some(node) = ast::node(target.val.as_deref()) else { return Err(malformed("fill needs a value")) };
+    let Some(node) = ast::node(target.val.as_deref()) else { return Err(malformed("needs a value")) };
     let start = tokens.at(ast::byte(target.location));
     let end = statement.tokens.end;
     let equals = tokens.find(start, end, |kind| kind == Kind::Ascii61).unwrap_or(start);
-    let Some(scope) = scope else { return Err(malformed("the statement has no table with columns to fill")) };
+    let Some(scope) = scope else {
+        return Err(error(
+            line.span.clone(),
+            format!("the statement has no table with columns for {verb}"),
+            form,
+        ));
+    };
     Ok((column, analyse::expr(&tokens, equals + 1..end, node, scope)))
 }
 
@@ -310,6 +325,19 @@ pub(crate) fn unused(lines: &[Line], directives: &Directives, changes: &[Change]
             ));
         }
     }
+    for (at, (column, _)) in directives.down.iter().enumerate() {
+        let changes = changes
+            .iter()
+            .any(|change| matches!(change, Change::ChangeType(change) if change.column == *column));
+        if !changes {
+            let line = lines.iter().filter(|line| line.verb == "down").nth(at);
+            errors.push(error(
+                line.map_or(0..0, |line| line.span.clone()),
+                format!("down {column} is unused: the statement does not change that column's type"),
+                "remove it, or correct the column",
+            ));
+        }
+    }
     let tightens = changes.iter().any(|change| match change {
         Change::AddColumn(add) => add.not_null,
         Change::SetNotNull(_)
@@ -336,6 +364,7 @@ pub(crate) fn unused(lines: &[Line], directives: &Directives, changes: &[Change]
                 | Change::UpdateTable(_)
                 | Change::DeleteTable(_)
                 | Change::AddColumn(_)
+                | Change::ChangeType(_)
         )
     };
     if directives.irreversible.is_some() && !changes.iter().any(destroys) {
@@ -428,7 +457,9 @@ mod tests {
             ("-- concertina:allow not-yet reason:", "needs a reason"),
             ("-- concertina:enforce-now", "needs a reason"),
             ("-- concertina:irreversible reason: x", "irreversible is unused"),
-            ("-- concertina:down name = 1", "not-yet: the directive down is known"),
+            ("-- concertina:down name = 1", "down name is unused"),
+            ("-- concertina:down name", "down cannot be read"),
+            ("-- concertina:sync name = 1", "not-yet: the directive sync is known"),
             ("-- concertina:keep-before-image", "keep-before-image is unused"),
             ("-- concertina:keep-before-image reason: x", "takes no arguments"),
             ("-- concertina:", "there is no directive"),

@@ -76,6 +76,24 @@ pub(crate) fn constraint(definition: &str, old: &Ident, new: &Ident) -> Option<S
     renamed.strip_prefix(HEAD).map(ToOwned::to_owned)
 }
 
+/// A foreign key's definition with a column of the table that it refers to under another name. `None` as for [`index`].
+pub(crate) fn referenced(definition: &str, old: &Ident, new: &Ident) -> Option<String> {
+    const HEAD: &str = "ALTER TABLE t ADD CONSTRAINT c ";
+    let text = format!("{HEAD}{definition}");
+    let renamed = parse::deep(|| {
+        let (statements, tokens) = parse::parse(&text).ok()?;
+        let [statement] = statements.as_slice() else { return None };
+        let NodeEnum::AlterTableStmt(alter) = &statement.node else { return None };
+        let NodeEnum::AlterTableCmd(command) = ast::each(&alter.cmds).next()? else { return None };
+        let NodeEnum::Constraint(constraint) = ast::node(command.def.as_deref())? else { return None };
+        let end = tokens.list.len();
+        let after = tokens.find(0, end, |kind| kind == Kind::References)?;
+        let open = tokens.find(after, end, |kind| kind == Kind::Ascii40)?;
+        replace(&text, names_at(&tokens, open, &constraint.pk_attrs, old), new)
+    })?;
+    renamed.strip_prefix(HEAD).map(ToOwned::to_owned)
+}
+
 /// Column references of expressions anywhere in a statement.
 fn references(statement: &NodeEnum, tokens: &Tokens, old: &Ident) -> Vec<Range<usize>> {
     let mut places = Vec::new();

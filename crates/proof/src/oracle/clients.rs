@@ -1,11 +1,11 @@
-//! Oracle 7 in its small form: old code writes until contract, new code from the end of expand on; neither sees an error that
+//! Oracle 7 in its small form: old code writes until contract, new code from the end of expand (or of the switch) on; neither sees an error that
 //! the plan did not announce, and no acknowledged write is lost.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use concertina_plan::plan::{Step, Undo};
+use concertina_plan::plan::{Phase, Step, Undo};
 use tokio_postgres::Client;
 
 use crate::case::{ColumnOrder, Statement};
@@ -48,6 +48,7 @@ async fn and_again(exhibit: &Exhibit<'_>) -> Result<()> {
     let copy = exhibit.start.copy().await?;
     let (url, file) = (copy.url(), exhibit.case.file());
     drive::run(&url, Command::Expand, &file, usize::MAX).await?.stopped_or_done().context("expand")?;
+    drive::run(&url, Command::Switch, &file, usize::MAX).await?.stopped_or_done().context("switch")?;
     let new = start(&copy, &expect.new, NEW).await?;
     tokio::time::sleep(WARM).await;
     let contract = drive::run(&url, Command::Contract, &file, usize::MAX).await?;
@@ -91,6 +92,7 @@ async fn through(exhibit: &Exhibit<'_>) -> Result<()> {
     let old = start(&copy, &expect.old, OLD).await?;
     tokio::time::sleep(WARM).await;
     let expand = drive::run(&url, Command::Expand, &file, usize::MAX).await?;
+    let switch = drive::run(&url, Command::Switch, &file, usize::MAX).await?;
     let new = start(&copy, &expect.new, NEW).await?;
     tokio::time::sleep(WARM).await;
     let old = clients::stop(old).await?;
@@ -101,6 +103,7 @@ async fn through(exhibit: &Exhibit<'_>) -> Result<()> {
     tokio::time::sleep(WARM).await;
     let new = clients::stop(new).await?;
     expand.stopped_or_done().context("expand")?;
+    switch.stopped_or_done().context("switch")?;
     if let Some(contract) = contract {
         contract.stopped_or_done().context("contract")?;
     }
@@ -123,18 +126,20 @@ async fn through(exhibit: &Exhibit<'_>) -> Result<()> {
 
 /// Old code never notices that a migration came and went, if it can go.
 async fn back(exhibit: &Exhibit<'_>) -> Result<()> {
-    let expand = &exhibit.plan.steps[..drive::before_contract(&exhibit.plan)];
-    if expand.iter().any(|step| matches!(step.undo, Undo::Impossible { .. })) {
+    let mut early = exhibit.plan.steps.iter().filter(|step| step.phase < Phase::Contract);
+    if early.any(|step| matches!(step.undo, Undo::Impossible { .. })) {
         return Ok(());
     }
     let copy = exhibit.start.copy().await?;
     let (url, file) = (copy.url(), exhibit.case.file());
     let old = start(&copy, &exhibit.case.expect.old, OLD).await?;
     let expand = drive::run(&url, Command::Expand, &file, usize::MAX).await?;
+    let switch = drive::run(&url, Command::Switch, &file, usize::MAX).await?;
     let undo = drive::run(&url, Command::Undo, &file, usize::MAX).await?;
     tokio::time::sleep(WARM).await;
     let old = clients::stop(old).await?;
     expand.stopped_or_done().context("expand")?;
+    switch.stopped_or_done().context("switch")?;
     undo.stopped_or_done().context("undo")?;
     for heard in &old {
         heard_no_error(heard)?;

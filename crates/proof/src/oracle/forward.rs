@@ -27,7 +27,7 @@ pub async fn judge(exhibit: &Exhibit<'_>) -> Result<()> {
     let copy = exhibit.start.copy().await?;
     let (url, file) = (copy.url(), case.file());
     let start = physical(&url).await?;
-    let early = drive::before_contract(plan);
+    let early = drive::of_expand(plan);
     for (at, step) in plan.steps.iter().enumerate() {
         if at == early {
             between(exhibit, &copy, &start).await?;

@@ -23,7 +23,7 @@ const PLACES_A_STEP: usize = 4;
 /// What is wrong.
 pub async fn judge(exhibit: &Exhibit<'_>, boundaries: Boundaries) -> Result<()> {
     let steps = exhibit.plan.steps.len();
-    let early = drive::before_contract(&exhibit.plan);
+    let early = drive::of_expand(&exhibit.plan);
     for (command, steps) in [("expand", early), ("contract", steps - early)] {
         if steps == 0 {
             continue;

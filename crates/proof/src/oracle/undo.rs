@@ -1,6 +1,7 @@
 //! Oracle 5: at each boundary, undo restores schema and rows, or the plan had said what it cannot bring back.
 
 use anyhow::{Context, Result, bail, ensure};
+use concertina_plan::effect::Effect;
 use concertina_plan::plan::{Step, Undo};
 use concertina_run::Error;
 
@@ -39,7 +40,7 @@ async fn at(exhibit: &Exhibit<'_>, boundary: usize, again: bool) -> Result<()> {
     undo.stopped_or_done()?;
     is_as_before(exhibit, &copy, done).await?;
     let loses = done.iter().any(|step| matches!(&step.undo, Undo::Steps { loses: Some(_), .. }));
-    let order = if done.iter().any(|step| step.destroys) { ColumnOrder::Differs } else { ColumnOrder::Same };
+    let order = order(done);
     if again && !loses {
         for command in [Command::Expand, Command::Contract] {
             let run = drive::run(&url, command, &file, usize::MAX).await?;
@@ -52,14 +53,27 @@ async fn at(exhibit: &Exhibit<'_>, boundary: usize, again: bool) -> Result<()> {
     copy.remove().await
 }
 
+/// A column that was dropped comes back as the last one.
+fn order(done: &[Step]) -> ColumnOrder {
+    let comes_back = |step: &Step| match &step.undo {
+        Undo::Steps { steps, .. } => {
+            let gone = step.provides.iter().any(|effect| matches!(effect, Effect::ColumnGone { .. }));
+            let mut back = steps.iter().flat_map(|step| &step.provides);
+            gone && back.any(|effect| matches!(effect, Effect::Column { .. }))
+        }
+        _ => false,
+    };
+    let moved = done.iter().any(|step| step.destroys || comes_back(step));
+    if moved { ColumnOrder::Differs } else { ColumnOrder::Same }
+}
+
 /// After undo of these steps the database is what it was, but for what the plan said is lost.
 ///
 /// # Errors
 /// The difference.
 pub(super) async fn is_as_before(exhibit: &Exhibit<'_>, copy: &Database<'_>, done: &[Step]) -> Result<()> {
     let now = compare::picture(copy, &exhibit.case.expect.volatile).await?;
-    // A column that was dropped comes back as the last one.
-    let order = if done.iter().any(|step| step.destroys) { ColumnOrder::Differs } else { ColumnOrder::Same };
+    let order = order(done);
     if done.iter().any(|step| matches!(&step.undo, Undo::Steps { loses: Some(_), .. })) {
         now.same_schema_as(&exhibit.before, order)?;
     } else {

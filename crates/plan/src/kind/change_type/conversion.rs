@@ -1,0 +1,223 @@
+//! Values of one column carried into another of another type: the trigger for rows that are written, and the expression for rows
+//! that are there.
+//!
+//! The trigger fires last of the BEFORE row triggers, derives only when a source changes by its image, so that an unrelated write
+//! neither rolls a volatile expression again nor spends anything, and never fails an application's write: a value that cannot be
+//! converted becomes NULL, which a proof finds before the column is used.
+
+use crate::catalog::{Relation, TriggerEvent, Volatility};
+use crate::ddl;
+use crate::effect::Effect;
+use crate::kind::Ctx;
+use crate::kind::shared::batch::wrap;
+use crate::kind::shared::{batch, sync};
+use crate::plan::{Probe, sync_trigger};
+use crate::sql::expr::Expr;
+use crate::sql::ident::{Ident, Name};
+
+/// What is converted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Values<'a> {
+    /// Column whose values are converted.
+    pub(super) from: &'a Ident,
+    /// Its type.
+    pub(super) from_type: &'a str,
+    /// Column that they go into.
+    pub(super) into: &'a Ident,
+    /// Its type.
+    pub(super) into_type: &'a str,
+    /// The expression over columns of the row; `None` assigns the value as it is.
+    pub(super) by: Option<&'a Expr>,
+    /// Some values raise an error.
+    pub(super) may_fail: bool,
+}
+
+/// A conversion with its trigger and functions.
+#[derive(Clone, Debug)]
+pub(super) struct Conversion {
+    table: Name,
+    from: Ident,
+    into: Ident,
+    into_type: String,
+    by: Option<Expr>,
+    /// Columns read, with their types.
+    sources: Vec<(Ident, String)>,
+    search_path: Vec<Ident>,
+    again: bool,
+    trigger: Ident,
+    function: Name,
+    /// Tries the conversion of one row's values, where it may fail.
+    attempt: Option<Name>,
+}
+
+impl Conversion {
+    /// Plans it for rows of `table`, which has the columns or will have them.
+    pub(super) fn new(ctx: &Ctx, table: &Relation, values: Values) -> Self {
+        let content = format!("{} {} {} {}", ctx.migration, table.name, values.into, values.into_type);
+        let own = |head: &str| Name {
+            schema: Ident::new("concertina"),
+            name: Ident::generated(&format!("{head}_{}", values.from.as_str()), &content),
+        };
+        let ours = ctx.physical.relation(&table.name).map_or(0, sync::ours);
+        let head = format!("{}{ours:02}_{}", sync::PREFIX, values.from.as_str());
+        let mut sources = vec![(values.from.clone(), values.from_type.to_owned())];
+        for reference in values.by.iter().flat_map(|expr| &expr.columns) {
+            let known = sources.iter().any(|(name, _)| *name == reference.column);
+            if let Some(column) = table.column(&reference.column).filter(|_| !known) {
+                sources.push((column.name.clone(), column.data_type.clone()));
+            }
+        }
+        if let Some(by) = values.by {
+            sources.retain(|(name, _)| by.uses(name));
+        }
+        Self {
+            table: table.name.clone(),
+            from: values.from.clone(),
+            into: values.into.clone(),
+            into_type: values.into_type.to_owned(),
+            by: values.by.cloned(),
+            sources,
+            search_path: ctx.physical.server.search_path.clone(),
+            again: values.by.is_none_or(|by| by.volatility(ctx.physical) < Volatility::Volatile),
+            trigger: Ident::generated(&head, &content),
+            function: own("convert"),
+            attempt: values.may_fail.then(|| own("try")),
+        }
+    }
+
+    /// The function that tries the conversion, if any: it gives the value, or what was raised.
+    pub(super) fn attempt(&self) -> Option<&Name> {
+        self.attempt.as_ref()
+    }
+
+    /// Makes that function.
+    pub(super) fn create_attempt(&self) -> Vec<String> {
+        let Some(name) = &self.attempt else { return Vec::new() };
+        let types: Vec<&str> = self.sources.iter().map(|(_, data_type)| data_type.as_str()).collect();
+        let argument = |column: &Ident| {
+            let at = self.sources.iter().position(|(name, _)| name == column).unwrap_or_default();
+            format!("${}", at + 1)
+        };
+        let value = self.expression(&argument);
+        vec![ddl::trigger::create_attempt(name, &self.search_path, &types, &self.into_type, &value)]
+    }
+
+    /// Removes it, also when it is gone already.
+    pub(super) fn remove_attempt(&self) -> Vec<String> {
+        let types: Vec<&str> = self.sources.iter().map(|(_, data_type)| data_type.as_str()).collect();
+        self.attempt.iter().map(|name| ddl::trigger::drop_attempt(name, &types)).collect()
+    }
+
+    /// Statements that install the trigger. Both columns are there.
+    pub(super) fn create(&self) -> Vec<String> {
+        let body = self.body();
+        let function = match &self.by {
+            // Nothing in it is looked up by name.
+            None => ddl::trigger::create_plain_function(&self.function, &body),
+            Some(_) => ddl::trigger::create_function(&self.function, &self.search_path, &body),
+        };
+        vec![function, self.definition()]
+    }
+
+    /// Statements that remove the trigger, also when it is gone already.
+    pub(super) fn remove(&self) -> Vec<String> {
+        vec![
+            ddl::trigger::drop_trigger(&self.trigger, &self.table),
+            ddl::trigger::drop_function(&self.function),
+        ]
+    }
+
+    /// What installing it does to the catalog.
+    pub(super) fn appears(&self) -> Effect {
+        let on = vec![TriggerEvent::Insert, TriggerEvent::Update];
+        let trigger = sync_trigger(self.trigger.clone(), on, self.definition());
+        Effect::Trigger { table: self.table.clone(), trigger }
+    }
+
+    /// What removing it does to the catalog.
+    pub(super) fn goes(&self) -> Effect {
+        Effect::TriggerGone { table: self.table.clone(), trigger: self.trigger.clone() }
+    }
+
+    /// Whether it is there.
+    pub(super) fn probe(&self, exists: bool) -> Probe {
+        Probe::Trigger { table: self.table.clone(), name: self.trigger.clone(), exists }
+    }
+
+    /// The value for a row of the table under `alias`; NULL where it cannot be converted.
+    pub(super) fn value(&self, alias: &Ident) -> String {
+        match &self.attempt {
+            Some(_) => format!("({}).value", self.tried(alias)),
+            None => match &self.by {
+                Some(by) => batch::qualified(alias, by),
+                None => format!("{alias}.{}::{}", self.from, self.into_type),
+            },
+        }
+    }
+
+    /// True for rows that still need their value.
+    pub(super) fn pending(&self, alias: &Ident) -> String {
+        let there = match (&self.attempt, &self.by) {
+            (None, None) => format!("{alias}.{} IS NOT NULL", self.from),
+            _ => format!("NOT ({} IS NULL)", wrap(&self.value(alias))),
+        };
+        format!("{alias}.{} IS NULL AND {there}", self.into)
+    }
+
+    /// True for rows whose value cannot be converted; `None` where every value can.
+    pub(super) fn fails(&self, alias: &Ident) -> Option<String> {
+        self.attempt.as_ref().map(|_| format!("({}).error IS NOT NULL", self.tried(alias)))
+    }
+
+    /// True for rows whose two values do not belong together. What is volatile cannot be computed again: then only whether it is there.
+    pub(super) fn differs(&self, alias: &Ident) -> String {
+        if self.again {
+            let value = self.value(alias);
+            format!("pg_catalog.record_image_ne(ROW({alias}.{}), ROW({}))", self.into, wrap(&value))
+        } else {
+            format!("{alias}.{} IS NULL AND {alias}.{} IS NOT NULL", self.into, self.from)
+        }
+    }
+
+    fn tried(&self, alias: &Ident) -> String {
+        let name = self.attempt.as_ref().unwrap_or(&self.function);
+        let arguments: Vec<String> =
+            self.sources.iter().map(|(source, _)| format!("{alias}.{source}")).collect();
+        format!("{name}({})", arguments.join(", "))
+    }
+
+    fn expression(&self, column: &dyn Fn(&Ident) -> String) -> String {
+        match &self.by {
+            Some(by) => wrap(&by.rewrite(column)),
+            None => column(&self.from),
+        }
+    }
+
+    fn body(&self) -> String {
+        let into = sync::quoted(&self.into);
+        let new = |column: &Ident| format!("NEW.{}", sync::quoted(column));
+        let row = |record: &str| {
+            let columns = self.sources.iter().map(|(source, _)| format!("{record}.{}", sync::quoted(source)));
+            columns.collect::<Vec<_>>().join(", ")
+        };
+        let assign = format!("NEW.{into} := {};", self.expression(&new));
+        let assign = match &self.attempt {
+            None => format!("    {assign}"),
+            Some(_) => format!(
+                "    BEGIN\n      {assign}\n    EXCEPTION WHEN OTHERS THEN\n      NEW.{into} := NULL;\n    END;"
+            ),
+        };
+        let changed = if self.sources.is_empty() {
+            String::new()
+        } else {
+            format!(" OR pg_catalog.record_image_ne(ROW({}), ROW({}))", row("OLD"), row("NEW"))
+        };
+        format!(
+            "BEGIN\n  IF TG_OP OPERATOR(pg_catalog.=) 'INSERT'{changed} THEN\n{assign}\n  END IF;\n  RETURN NEW;\nEND"
+        )
+    }
+
+    fn definition(&self) -> String {
+        ddl::trigger::create_trigger(&self.trigger, &self.table, &self.function)
+    }
+}

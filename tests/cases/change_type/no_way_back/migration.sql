@@ -1,0 +1,1 @@
+ALTER TABLE prices ALTER COLUMN amount TYPE bigint USING (CASE currency WHEN 'JPY' THEN amount ELSE amount * 100 END)::bigint;

@@ -1,0 +1,1 @@
+ALTER TABLE events ALTER size TYPE bigint;
