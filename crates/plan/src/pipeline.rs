@@ -1,5 +1,7 @@
 //! The pipeline itself: file and catalogs in, plan or diagnostics out.
 
+use std::collections::BTreeSet;
+
 use sha2::{Digest, Sha256};
 
 use crate::catalog::Catalog;
@@ -7,12 +9,15 @@ use crate::change::{Change, Statement};
 use crate::combine::combine;
 use crate::diagnostic::{Code, Diagnostic, Refusal};
 use crate::effect::{Effect, fold};
-use crate::kind::as_written::AsWritten;
 use crate::kind::{Ctx, Online};
 use crate::plan::{Claim, FORMAT, Facts, Notice, Phase, Plan, Step, Written};
 use crate::policy::Policy;
 use crate::schedule::{self, Cares};
 use crate::{outcome, sql};
+
+mod allow;
+
+use allow::{allowed, allows_whole, unused};
 
 /// A migration file.
 #[derive(Clone, Copy, Debug)]
@@ -40,49 +45,47 @@ pub fn plan(
     policy: &Policy,
 ) -> Result<Plan, Vec<Diagnostic>> {
     let statements = combine(sql::read(source.text, logical, policy)?);
-    let mut planner = Planner {
-        logical: logical.clone(),
-        physical: physical.clone(),
-        policy,
-        migration: source.name,
-        steps: Vec::new(),
-        notices: Vec::new(),
-        written: Vec::new(),
-        diagnostics: Vec::new(),
-        blind: false,
-    };
-    for (index, statement) in statements.iter().enumerate() {
-        planner.statement(index, statement);
+    let mut whole = BTreeSet::new();
+    loop {
+        let mut planner = Planner {
+            logical: logical.clone(),
+            physical: physical.clone(),
+            policy,
+            migration: source.name,
+            whole: &whole,
+            steps: Vec::new(),
+            notices: Vec::new(),
+            written: Vec::new(),
+            diagnostics: Vec::new(),
+            blind: false,
+        };
+        for (index, statement) in statements.iter().enumerate() {
+            planner.statement(index, statement);
+        }
+        match planner.finish(source, logical, physical, &statements) {
+            Ok(plan) => return Ok(plan),
+            Err(Unfinished::Refused(diagnostics)) => return Err(diagnostics),
+            // Only the order of the steps shows that its parts are in each other's way.
+            Err(Unfinished::Whole(statement)) => whole.insert(statement),
+        };
     }
-    let Planner { mut steps, notices, written, mut diagnostics, logical: after, .. } = planner;
-    schedule::order(&mut steps);
-    if diagnostics.is_empty()
-        && let Err((statement, refusal)) =
-            schedule::check(&steps, physical, logical).and_then(|()| outcome::check(logical, &steps, &after))
-    {
-        diagnostics.push(locate(refusal, &statements[statement], None));
-    }
-    if !diagnostics.is_empty() {
-        return Err(diagnostics);
-    }
-    Ok(Plan {
-        format: FORMAT,
-        migration: source.name.to_owned(),
-        checksum: checksum(source.text),
-        server_version: physical.server.version,
-        search_path: physical.server.search_path.clone(),
-        claims: claims(&steps),
-        statements: written,
-        steps,
-        notices,
-    })
 }
 
+/// Why there is no plan yet.
+enum Unfinished {
+    Refused(Vec<Diagnostic>),
+    /// This statement is to run as written, as a whole, by its `allow split-file`.
+    Whole(usize),
+}
+
+#[derive(Clone)]
 struct Planner<'a> {
     logical: Catalog,
     physical: Catalog,
     policy: &'a Policy,
     migration: &'a str,
+    /// Statements that run as written because their parts are in each other's way.
+    whole: &'a BTreeSet<usize>,
     steps: Vec<Step>,
     notices: Vec<Notice>,
     written: Vec<Written>,
@@ -92,17 +95,22 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
+    /// The catalogs as they are by now.
+    fn ctx<'c>(&'c self, statement: &'c Statement) -> Ctx<'c> {
+        Ctx {
+            logical: &self.logical,
+            physical: &self.physical,
+            policy: self.policy,
+            directives: &statement.directives,
+            migration: self.migration,
+        }
+    }
+
     fn statement(&mut self, index: usize, statement: &Statement) {
         let mut kinds = Vec::new();
         let mut facts = Facts { transaction: true, ..Facts::default() };
         for change in &statement.absorbed {
-            let ctx = Ctx {
-                logical: &self.logical,
-                physical: &self.physical,
-                policy: self.policy,
-                directives: &statement.directives,
-                migration: self.migration,
-            };
+            let ctx = self.ctx(statement);
             kinds.push(change.kind().name().to_owned());
             merge(&mut facts, felt(&self.logical, change.kind().facts(&ctx)));
             if change.takes_effect_here() {
@@ -114,18 +122,22 @@ impl Planner<'_> {
             Ok(changes) => {
                 let mut idle: Vec<Code> = statement.directives.allow.iter().map(|(code, _)| *code).collect();
                 idle.retain(|code| !statement.directives.used.contains(code));
-                for change in changes {
-                    idle.retain(|code| !self.needs(statement, change, *code));
-                    kinds.push(change.kind().name().to_owned());
-                    merge(&mut facts, self.change(index, statement, change));
+                let as_one = self.as_one(index, statement, changes);
+                if let Some(one) = &as_one {
+                    idle.retain(|code| !one.lifted.contains(code));
+                    kinds.extend(changes.iter().map(|change| change.kind().name().to_owned()));
+                    merge(&mut facts, felt(&self.logical, one.facts.clone()));
+                    self.change(index, statement, &Change::AsWritten(one.run.clone()));
+                } else {
+                    for change in changes {
+                        idle.retain(|code| !self.needs(statement, change, *code));
+                        kinds.push(change.kind().name().to_owned());
+                        merge(&mut facts, self.change(index, statement, change));
+                    }
                 }
-                self.diagnostics.extend(idle.into_iter().map(|code| Diagnostic {
-                    code: Code::Directive,
-                    span: statement.span.clone(),
-                    message: format!("allow {code} is unused: nothing here is refused as {code}"),
-                    help: "remove it".to_owned(),
-                    kind: None,
-                }));
+                // Whether its parts are in each other's way is known at the end.
+                idle.retain(|code| as_one.is_some() || changes.len() < 2 || *code != Code::SplitFile);
+                self.diagnostics.extend(idle.into_iter().map(|code| unused(code, statement)));
             }
             Err(diagnostic) if self.blind && matches!(diagnostic.code, Code::WillFail | Code::SplitFile) => {}
             Err(diagnostic) => {
@@ -134,6 +146,55 @@ impl Planner<'_> {
             }
         }
         self.written.push(Written { line: statement.line, sql: statement.sql.clone(), kinds, facts });
+    }
+
+    /// The plan, once all statements are planned.
+    fn finish(
+        self,
+        source: Source,
+        logical: &Catalog,
+        physical: &Catalog,
+        statements: &[Statement],
+    ) -> Result<Plan, Unfinished> {
+        let Self { mut steps, notices, written, diagnostics, logical: after, whole, .. } = self;
+        if !diagnostics.is_empty() {
+            return Err(Unfinished::Refused(diagnostics));
+        }
+        schedule::order(&mut steps);
+        let refused = |statement: usize, refusal| {
+            Err(Unfinished::Refused(vec![locate(refusal, &statements[statement], None)]))
+        };
+        match schedule::check(&steps, physical, logical) {
+            Err(unmet) if unmet.within && allows_whole(&statements[unmet.statement]) => {
+                return Err(Unfinished::Whole(unmet.statement));
+            }
+            Err(unmet) => return refused(unmet.statement, unmet.refusal),
+            Ok(()) => {}
+        }
+        if let Err((statement, refusal)) = outcome::check(logical, &steps, &after) {
+            return refused(statement, refusal);
+        }
+        let idle = |(at, statement): &(usize, &Statement)| allows_whole(statement) && !whole.contains(at);
+        let idle: Vec<Diagnostic> = statements
+            .iter()
+            .enumerate()
+            .filter(idle)
+            .map(|(_, statement)| unused(Code::SplitFile, statement))
+            .collect();
+        if !idle.is_empty() {
+            return Err(Unfinished::Refused(idle));
+        }
+        Ok(Plan {
+            format: FORMAT,
+            migration: source.name.to_owned(),
+            checksum: checksum(source.text),
+            server_version: physical.server.version,
+            search_path: physical.server.search_path.clone(),
+            claims: claims(&steps),
+            statements: written,
+            steps,
+            notices,
+        })
     }
 
     /// What follows a refused statement is judged as if it had run, as far as its effects are known.
@@ -145,34 +206,8 @@ impl Planner<'_> {
         }
     }
 
-    /// Whether a change is planned otherwise, or refused, without `allow` of this code.
-    fn needs(&self, statement: &Statement, change: &Change, code: Code) -> bool {
-        let mut without = statement.directives.clone();
-        without.allow.retain(|(allowed, _)| *allowed != code);
-        let online = |directives| {
-            change.kind().online(&Ctx {
-                logical: &self.logical,
-                physical: &self.physical,
-                policy: self.policy,
-                directives,
-                migration: self.migration,
-            })
-        };
-        match (online(&statement.directives), online(&without)) {
-            (Ok(with), Ok(without)) => with.steps != without.steps || with.notices != without.notices,
-            (Err(with), Err(without)) => with != without || with.code == code,
-            _ => true,
-        }
-    }
-
     fn change(&mut self, index: usize, statement: &Statement, change: &Change) -> Facts {
-        let ctx = Ctx {
-            logical: &self.logical,
-            physical: &self.physical,
-            policy: self.policy,
-            directives: &statement.directives,
-            migration: self.migration,
-        };
+        let ctx = self.ctx(statement);
         let kind = change.kind();
         let facts = kind.facts(&ctx);
         let effects = kind.effects(&ctx);
@@ -270,43 +305,6 @@ fn heedless(kind: &str) -> bool {
     )
 }
 
-/// `-- concertina:allow CODE` turns a refusal of that code into "runs as written".
-fn allowed(
-    ctx: &Ctx,
-    statement: &Statement,
-    change: &Change,
-    facts: &Facts,
-    effects: &[Effect],
-    refusal: Refusal,
-) -> Result<Online, Refusal> {
-    // A replacement is more than its last statement.
-    let whole = !matches!(change, Change::Replace(_));
-    if refusal.code == Code::WillFail || !whole || !statement.directives.allows(refusal.code) {
-        return Err(refusal);
-    }
-    if statement.changes.as_ref().is_ok_and(|changes| changes.len() > 1) {
-        return Err(Refusal {
-            way_out: format!(
-                "write it as a statement of its own: `allow` runs a whole statement as written. {}",
-                refusal.way_out
-            ),
-            ..refusal
-        });
-    }
-    use crate::kind::Kind;
-    AsWritten {
-        kind: change.kind().name(),
-        sql: statement.sql.clone(),
-        locks: facts.locks.clone(),
-        work: facts.work.clone(),
-        transaction: facts.transaction,
-        whole: true,
-        effects: effects.to_vec(),
-        undo: Err("it ran as written, under `allow`".to_owned()),
-    }
-    .online(ctx)
-}
-
 /// Facts without the locks that nobody feels: on tables that the same file makes, and their indexes.
 fn felt(logical: &Catalog, mut facts: Facts) -> Facts {
     facts.locks.retain(|lock| {
@@ -378,10 +376,59 @@ mod tests {
         for sql in [
             "-- concertina:allow not-yet reason: x\nINSERT INTO t SELECT * FROM t",
             "-- concertina:allow not-batchable reason: x\nUPDATE t SET a = random()",
+            "-- concertina:allow not-yet reason: x\nALTER TABLE t DISABLE TRIGGER ALL",
         ] {
             let plan = planned(sql).expect("is allowed");
             assert_eq!(plan.steps.len(), 1);
         }
+    }
+
+    #[test]
+    fn allow_runs_a_statement_of_several_changes_as_a_whole() {
+        let sql = "ALTER TABLE t DROP COLUMN id, ALTER b TYPE text, ADD COLUMN c int";
+        assert_eq!(refused(sql).iter().map(|(code, _)| *code).collect::<Vec<_>>(), [Code::NotYet; 2]);
+        let planned = planned(&format!("-- concertina:allow not-yet reason: x\n{sql}")).expect("is allowed");
+        assert_eq!(planned.steps.len(), 1);
+        assert_eq!(planned.statements[0].kinds, ["drop_column", "add_column", "change_type"]);
+        // One that is not allowed keeps the other from running.
+        let sql = "ALTER TABLE t DROP COLUMN id, ADD EXCLUDE USING btree (b WITH =)";
+        assert_eq!(refused(&format!("-- concertina:allow not-yet reason: x\n{sql}")).len(), 1);
+    }
+
+    #[test]
+    fn parts_in_each_others_way_are_told_from_what_fails() {
+        let again = "ALTER TABLE t DROP COLUMN b, ADD COLUMN b bigint";
+        assert!(
+            matches!(&refused(again)[..], [(Code::SplitFile, said)] if said.contains("part of this statement"))
+        );
+        let plan =
+            planned(&format!("-- concertina:allow split-file reason: x\n{again}")).expect("is allowed");
+        assert_eq!(plan.steps.len(), 1);
+        let add = "ALTER TABLE t ADD COLUMN c int, ADD COLUMN d int";
+        let idle = refused(&format!("-- concertina:allow split-file reason: x\n{add}"));
+        assert!(matches!(&idle[..], [(Code::Directive, _)]), "{idle:?}");
+        // What comes in between makes room for a name; another statement than this one.
+        for sql in [
+            "ALTER TABLE t DROP COLUMN b; ALTER TABLE t RENAME COLUMN id TO b",
+            "ALTER TABLE t RENAME COLUMN b TO c; ALTER TABLE t RENAME COLUMN id TO b",
+        ] {
+            let refused = refused(&format!("-- concertina:allow split-file reason: x\n{sql}"));
+            assert!(refused.iter().any(|(code, _)| *code == Code::Directive), "{refused:?}");
+        }
+        let refused = refused("ALTER TABLE t DROP COLUMN b; ALTER TABLE t RENAME COLUMN id TO b");
+        assert!(
+            matches!(&refused[..], [(Code::SplitFile, said)] if said.contains("earlier statement")),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn a_constraint_is_altered_once_it_is_there() {
+        let refused = refused(
+            "ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES t (id) DEFERRABLE;
+             ALTER TABLE t ALTER CONSTRAINT f INITIALLY DEFERRED",
+        );
+        assert!(matches!(&refused[..], [(Code::SplitFile, _)]), "{refused:?}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::catalog::Catalog;
 use crate::diagnostic::{Code, Refusal};
-use crate::effect::{Effect, fold};
+use crate::effect::Effect;
 use crate::plan::{Action, Backfill, Need, Phase, Step, Undo, Write};
 use crate::sql::ident::{Ident, Name};
 
@@ -11,16 +11,30 @@ pub(crate) fn order(steps: &mut [Step]) {
     steps.sort_by_key(|step| step.phase);
 }
 
-/// Checks every step's needs against the physical catalog as it will be then. Returns the first step whose needs are not met,
-/// with the refusal.
+/// A step that does not find what it needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Unmet {
+    /// Its statement.
+    pub(crate) statement: usize,
+    /// Another part of the same statement delivers it, too late.
+    pub(crate) within: bool,
+    /// What to say.
+    pub(crate) refusal: Refusal,
+}
+
+/// Checks every step's needs against the physical catalog as it will be then. Returns the first step whose needs are not met.
 /// What only the logical catalog has is still to come from a migration in flight.
-pub(crate) fn check(steps: &[Step], physical: &Catalog, logical: &Catalog) -> Result<(), (usize, Refusal)> {
+pub(crate) fn check(steps: &[Step], physical: &Catalog, logical: &Catalog) -> Result<(), Unmet> {
     let mut catalog = physical.clone();
     for (at, step) in steps.iter().enumerate() {
         if let Some(need) = step.requires.iter().find(|need| !met(need, &catalog)) {
-            let later = fold(&catalog, steps[at..].iter().flat_map(|step| &step.provides));
             let in_flight = !met(need, physical) && met(need, logical);
-            return Err((step.statement, unmet(step, need, met(need, &later), in_flight)));
+            let provider = provider(need, catalog, step.statement, &steps[at + 1..]);
+            return Err(Unmet {
+                statement: step.statement,
+                within: !in_flight && provider == Some(step.statement),
+                refusal: unmet(step, need, provider, in_flight),
+            });
         }
         for effect in &step.provides {
             effect.apply(&mut catalog);
@@ -29,7 +43,17 @@ pub(crate) fn check(steps: &[Step], physical: &Catalog, logical: &Catalog) -> Re
     Ok(())
 }
 
-fn unmet(step: &Step, need: &Need, later: bool, in_flight: bool) -> Refusal {
+/// The statement, not after the one that needs it, whose steps of later phases deliver what is needed. Not what is there in the
+/// end counts: a column that makes room for a name is dropped, and then the name is taken.
+fn provider(need: &Need, mut catalog: Catalog, statement: usize, later: &[Step]) -> Option<usize> {
+    let provides = |step: &&Step| {
+        step.provides.iter().for_each(|effect| effect.apply(&mut catalog));
+        met(need, &catalog)
+    };
+    later.iter().filter(|step| step.statement <= statement).find(provides).map(|step| step.statement)
+}
+
+fn unmet(step: &Step, need: &Need, provider: Option<usize>, in_flight: bool) -> Refusal {
     if in_flight {
         Refusal::new(
             Code::Overlap,
@@ -40,15 +64,27 @@ fn unmet(step: &Step, need: &Need, later: bool, in_flight: bool) -> Refusal {
             ),
             "contract that one first; `concertina status` shows what is in flight",
         )
-    } else if later {
+    } else if let Some(provider) = provider {
+        let (whom, way_out) = if provider == step.statement {
+            (
+                "another part of this statement",
+                "write the two parts into two files, and contract the first before you expand the second; \
+                 `allow split-file` runs the whole statement as written",
+            )
+        } else {
+            (
+                "an earlier statement of this file",
+                "split the file in two, and contract the first before you expand the second",
+            )
+        };
         Refusal::new(
             Code::SplitFile,
             format!(
-                "\"{}\" needs {}, which an earlier statement of this file delivers only in a later phase",
+                "\"{}\" needs {}, which {whom} delivers only in a later phase",
                 step.title,
                 describe(need)
             ),
-            "split the file in two, and contract the first before you expand the second",
+            way_out,
         )
     } else {
         Refusal::new(
@@ -104,7 +140,7 @@ pub(crate) fn after_renaming(step: &Step, renamed: &[(Name, Name)]) -> Option<Re
 pub(crate) fn postpone(step: &mut Step, cares: Cares, earlier: &[Step]) -> Result<(), Refusal> {
     let touched = |name: &Name| step.locks.iter().any(|lock| lock.relation == *name);
     let pending =
-        earlier.iter().filter(|earlier| earlier.phase > step.phase && waits(earlier, cares, &touched));
+        earlier.iter().filter(|earlier| earlier.phase > step.phase && waits(earlier, cares, step, &touched));
     let Some(last) = pending.max_by_key(|step| step.phase) else { return Ok(()) };
     if last.phase > Phase::Validate {
         return Err(Refusal::new(
@@ -134,10 +170,16 @@ pub(crate) fn behind_backfills(step: &mut Step) {
     }
 }
 
-fn waits(step: &Step, cares: Cares, touched: &impl Fn(&Name) -> bool) -> bool {
+fn waits(step: &Step, cares: Cares, by: &Step, touched: &impl Fn(&Name) -> bool) -> bool {
+    let altered = |on: &Name, name: &Ident| {
+        by.provides.iter().any(|effect| {
+            matches!(effect, Effect::Constraint { table, constraint } if (table, &constraint.name) == (on, name))
+        })
+    };
     let made = step.provides.iter().any(|effect| match effect {
         Effect::Relation(relation) => touched(&relation.name),
         Effect::Index { table, index } => touched(&table.sibling(index.name.clone())),
+        Effect::Constraint { table, constraint } => altered(table, &constraint.name),
         _ => false,
     });
     if cares == Cares::Existence {

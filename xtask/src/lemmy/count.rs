@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use concertina_plan::diagnostic::Diagnostic;
 
-use super::files::File;
+use super::files::{File, Part};
 
 /// The figures.
 #[derive(Debug, Default)]
 pub(super) struct Count {
-    /// Files planned without any directive, with some, refused for nothing but renames and type changes, and refused otherwise.
-    files: [usize; 4],
+    /// Files planned without any directive, with some, in several parts, refused for nothing but renames and type changes, and refused
+    /// otherwise.
+    files: [usize; 5],
     /// Statements of planned files that run online, and those that run as written under `allow`.
     planned: [usize; 2],
     /// Statements of refused files: those that are renames and type changes, those refused otherwise, those that nothing is
@@ -20,17 +21,27 @@ pub(super) struct Count {
     reasons: BTreeMap<(String, String), usize>,
 }
 
+/// What became of a part of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Became {
+    /// A plan was made.
+    Planned,
+    /// It was refused for renames and type changes alone.
+    NotYet,
+    /// It was refused otherwise.
+    Refused,
+}
+
 impl Count {
     /// A plan was made.
-    pub(super) fn planned(&mut self, file: &File) {
-        let directed = file.with_directives.len();
-        self.files[usize::from(directed > 0)] += 1;
-        self.planned[0] += file.statements - directed;
-        self.planned[1] += directed;
+    pub(super) fn planned(&mut self, part: &Part) -> Became {
+        self.planned[0] += part.statements() - part.directed;
+        self.planned[1] += part.directed;
+        Became::Planned
     }
 
     /// It was refused.
-    pub(super) fn refused(&mut self, file: &File, diagnostics: &[Diagnostic]) {
+    pub(super) fn refused(&mut self, part: &Part, diagnostics: &[Diagnostic]) -> Became {
         let mut refused = [BTreeSet::new(), BTreeSet::new()];
         for diagnostic in diagnostics {
             let kind = diagnostic.kind.as_deref().unwrap_or("-");
@@ -38,18 +49,29 @@ impl Count {
             refused[usize::from(!is_not_yet(kind))].insert(diagnostic.span.start);
         }
         let [not_yet, others] = refused.map(|places| places.len());
-        self.files[if others == 0 { 2 } else { 3 }] += 1;
         self.refused[0] += not_yet;
         self.refused[1] += others;
-        self.refused[2] += file.statements.saturating_sub(not_yet + others);
+        self.refused[2] += part.statements().saturating_sub(not_yet + others);
+        if others == 0 { Became::NotYet } else { Became::Refused }
+    }
+
+    /// A whole file is through.
+    pub(super) fn file(&mut self, file: &File, parts: &[Became]) {
+        let place = match parts.iter().max() {
+            Some(Became::Refused) => 4,
+            Some(Became::NotYet) => 3,
+            _ if file.parts.len() > 1 => 2,
+            _ => usize::from(file.parts.iter().any(|part| part.directed > 0)),
+        };
+        self.files[place] += 1;
     }
 
     /// Prints them.
     pub(super) fn print(&self) {
-        let [online, allowed, not_yet, refused] = self.files;
+        let [online, allowed, split, not_yet, refused] = self.files;
         println!(
-            "files: {online} planned as they are, {allowed} with directives kept beside them, {not_yet} refused for renames and \
-             type changes alone (not yet), {refused} refused otherwise"
+            "files: {online} planned as they are, {allowed} with directives kept beside them, {split} split, {not_yet} refused for \
+             renames and type changes alone (not yet), {refused} refused otherwise"
         );
         let [online, allowed] = self.planned;
         println!("statements of planned files: {online} online, {allowed} as written under a directive");

@@ -1,15 +1,17 @@
 //! The migrations of a directory, and the directives that are kept beside them: the files are another project's, and stay as they
 //! are.
 //!
-//! `NAME.allow` holds the directives for `NAME/up.sql`, a line each: the number of the statement, from 1, and the directive line
-//! that somebody who has to run this file would write above it. `#` begins a comment.
+//! `NAME.allow` holds the directives for `NAME/up.sql`, a line each: the number of a statement, from 1, and the directive line
+//! that somebody who has to run this file would write above it, or `split`: what begins there goes into a file of its own, as
+//! the refusals of `split-file` ask for. `#` begins a comment.
 //!
 //! ```text
 //! # A handful of rows, and nobody writes them.
 //! 3 -- concertina:allow not-batchable reason: one row a site
+//! 5 split
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -22,20 +24,32 @@ use concertina_run::state::MigrationFile;
 pub(super) struct File {
     /// As it is.
     pub(super) plain: MigrationFile,
-    /// With the directives above their statements.
-    pub(super) directed: MigrationFile,
-    /// How many statements it has.
-    pub(super) statements: usize,
-    /// Where each begins in the text with the directives.
-    starts: Vec<usize>,
-    /// Which of them have a directive, from 0.
-    pub(super) with_directives: Vec<usize>,
+    /// With the directives above their statements; several where it is split.
+    pub(super) parts: Vec<Part>,
 }
 
-impl File {
-    /// The number, from 1, of the statement at this place of the text with the directives.
+/// What runs as one.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    /// Its text with the directives.
+    pub(super) file: MigrationFile,
+    /// How many statements of the file come before it.
+    before: usize,
+    /// Where each of its statements begins.
+    starts: Vec<usize>,
+    /// How many of them have a directive.
+    pub(super) directed: usize,
+}
+
+impl Part {
+    /// How many statements it has.
+    pub(super) fn statements(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// The number in the whole file, from 1, of the statement at this place.
     pub(super) fn number(&self, at: usize) -> usize {
-        self.starts.iter().filter(|start| **start <= at).count()
+        self.before + self.starts.iter().filter(|start| **start <= at).count()
     }
 }
 
@@ -60,34 +74,45 @@ pub(super) fn read(directory: &Path, directives: Option<&Path>) -> Result<Vec<Fi
     Ok(files)
 }
 
-fn file(at: usize, name: &str, text: String, directives: &[(usize, String)]) -> Result<File> {
-    // The folder's own naming (dashes in the date) is not one of ours: number the files in their order.
+const SPLIT: &str = "split";
+
+fn file(at: usize, name: &str, text: String, beside: &[(usize, String)]) -> Result<File> {
+    // The folder's own naming (dashes in the date) is not one of ours: number the files in their order, and their parts.
     let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    let name = format!("{:04}_{name}", at + 1);
     let statements = pieces::split(&text).map_err(|diagnostic| anyhow!(diagnostic.message))?;
+    ensure!(beside.is_sorted_by_key(|(number, _)| number), "the numbers of the statements are not in order");
+    let mut parts = Vec::new();
     let mut directed = String::new();
-    let mut done = 0;
-    for (number, line) in directives {
-        let statement = number.checked_sub(1).and_then(|at| statements.get(at));
-        let start = statement.with_context(|| format!("there is no statement {number}"))?.span.start;
-        ensure!(start >= done, "statement {number} comes after a later one");
-        directed.push_str(&text[done..start]);
-        directed.push('\n');
-        directed.push_str(line);
-        directed.push('\n');
-        done = start;
+    let (mut first, mut from, mut with) = (0, 0, BTreeSet::new());
+    for (number, line) in beside {
+        let statement = number.checked_sub(1).context("statements are counted from 1")?;
+        let start =
+            statements.get(statement).with_context(|| format!("there is no statement {number}"))?.span.start;
+        directed.push_str(&text[from..start]);
+        from = start;
+        if line == SPLIT {
+            parts.push((std::mem::take(&mut directed), first, std::mem::take(&mut with).len()));
+            first = statement;
+        } else {
+            directed.push_str(&format!("\n{line}\n"));
+            with.insert(statement);
+        }
     }
-    directed.push_str(&text[done..]);
-    let mut with_directives: Vec<usize> = directives.iter().map(|(number, _)| number - 1).collect();
-    with_directives.dedup();
-    let starts = pieces::split(&directed).map_err(|diagnostic| anyhow!(diagnostic.message))?;
-    Ok(File {
-        starts: starts.into_iter().map(|statement| statement.span.start).collect(),
-        plain: MigrationFile { name: name.clone(), text },
-        directed: MigrationFile { name, text: directed },
-        statements: statements.len(),
-        with_directives,
-    })
+    directed.push_str(&text[from..]);
+    parts.push((directed, first, with.len()));
+    let named = |nth: usize| format!("{:04}{nth:02}_{name}", at + 1);
+    let part = |(nth, (text, before, directed)): (usize, (String, usize, usize))| -> Result<Part> {
+        let starts = pieces::split(&text).map_err(|diagnostic| anyhow!(diagnostic.message))?;
+        ensure!(!starts.is_empty(), "nothing stands before the first split");
+        Ok(Part {
+            file: MigrationFile { name: named(nth), text },
+            before,
+            starts: starts.into_iter().map(|statement| statement.span.start).collect(),
+            directed,
+        })
+    };
+    let parts = parts.into_iter().enumerate().map(part).collect::<Result<_>>()?;
+    Ok(File { plain: MigrationFile { name: named(0), text }, parts })
 }
 
 /// The directives of every `NAME.allow`, in order.

@@ -23,7 +23,7 @@ mod count;
 mod files;
 
 use count::Count;
-use files::File;
+use files::{File, Part};
 
 const TEMPLATE: &str = "start";
 
@@ -105,36 +105,26 @@ async fn online_equals_psql(server: &Server, files: &[File], verbose: bool) -> R
     server.create_database_from(TEMPLATE, "online").await?;
     let engine = engine(server, "online").await?;
     engine.init().await?;
-    let directed: Vec<MigrationFile> = files.iter().map(|file| file.directed.clone()).collect();
+    let mut known: Vec<MigrationFile> = Vec::new();
     let mut count = Count::default();
     let mut steps = 0;
-    for (at, file) in files.iter().enumerate() {
-        let (known, name) = (&directed[..=at], Some(file.directed.name.as_str()));
-        let ran = async {
-            match engine.plan(&file.directed).await {
-                Ok(_) => {
-                    let expanded = engine.expand(known, name).await?;
-                    let contracted = engine.contract(known, name, Confirm { destroy: true }).await?;
-                    let archived = engine.archive().await?;
-                    engine.purge(archived).await?;
-                    Ok(Ok(expanded.steps + contracted.steps))
+    for file in files {
+        let mut became = Vec::new();
+        for part in &file.parts {
+            known.push(part.file.clone());
+            let ran = migrate(&engine, &known, &part.file).await;
+            became.push(match ran.with_context(|| part.file.name.clone())? {
+                Ok(more) => {
+                    steps += more;
+                    count.planned(part)
                 }
-                Err(Error::Refused { diagnostics, .. }) => {
-                    engine.apply_simple(known).await.map(|_| Err(diagnostics))
+                Err(diagnostics) => {
+                    tell(part, &diagnostics, verbose);
+                    count.refused(part, &diagnostics)
                 }
-                Err(error) => Err(error),
-            }
-        };
-        match ran.await.with_context(|| file.directed.name.clone())? {
-            Ok(more) => {
-                steps += more;
-                count.planned(file);
-            }
-            Err(diagnostics) => {
-                tell(file, &diagnostics, verbose);
-                count.refused(file, &diagnostics);
-            }
+            });
         }
+        count.file(file, &became);
     }
     println!("what is planned ran in {steps} steps, what is refused ran as written");
     count.print();
@@ -148,6 +138,26 @@ async fn online_equals_psql(server: &Server, files: &[File], verbose: bool) -> R
     picture("online").await?.same_schema_as(&picture("naive").await?, ColumnOrder::Differs)?;
     println!("pg_dump after expand and contract equals pg_dump after psql, but for the order of columns");
     Ok(())
+}
+
+/// The number of steps, or why it was refused.
+async fn migrate(
+    engine: &Engine,
+    known: &[MigrationFile],
+    file: &MigrationFile,
+) -> Result<Result<usize, Vec<Diagnostic>>, Error> {
+    let name = Some(file.name.as_str());
+    match engine.plan(file).await {
+        Ok(_) => {
+            let expanded = engine.expand(known, name).await?;
+            let contracted = engine.contract(known, name, Confirm { destroy: true }).await?;
+            let archived = engine.archive().await?;
+            engine.purge(archived).await?;
+            Ok(Ok(expanded.steps + contracted.steps))
+        }
+        Err(Error::Refused { diagnostics, .. }) => engine.apply_simple(known).await.map(|_| Err(diagnostics)),
+        Err(error) => Err(error),
+    }
 }
 
 /// The schema without the ledger, and without pg_dump's random restriction keys.
@@ -173,33 +183,36 @@ async fn plan_each(server: &Server, files: &[File], verbose: bool) -> Result<()>
     server.create_database_from(TEMPLATE, "planned").await?;
     let mut count = Count::default();
     for file in files {
-        let engine = engine(server, "planned").await?;
-        let pending = file.directed.clone();
-        let name = &file.directed.name;
-        let outcome = tokio::spawn(async move { engine.plan(&pending).await })
-            .await
-            .with_context(|| format!("planning {name} panicked"))?;
-        match outcome {
-            Ok(_) => count.planned(file),
-            Err(Error::Refused { diagnostics, .. }) => {
-                tell(file, &diagnostics, verbose);
-                count.refused(file, &diagnostics);
-            }
-            Err(error) => bail!("{name}: {error}"),
+        let mut became = Vec::new();
+        for part in &file.parts {
+            let engine = engine(server, "planned").await?;
+            let (pending, name) = (part.file.clone(), &part.file.name);
+            let outcome = tokio::spawn(async move { engine.plan(&pending).await })
+                .await
+                .with_context(|| format!("planning {name} panicked"))?;
+            became.push(match outcome {
+                Ok(_) => count.planned(part),
+                Err(Error::Refused { diagnostics, .. }) => {
+                    tell(part, &diagnostics, verbose);
+                    count.refused(part, &diagnostics)
+                }
+                Err(error) => bail!("{name}: {error}"),
+            });
+            server.psql("planned", &part.file.text).await.with_context(|| format!("psql on {name}"))?;
         }
-        server.psql("planned", &file.plain.text).await.with_context(|| format!("psql on {name}"))?;
+        count.file(file, &became);
     }
     count.print();
     Ok(())
 }
 
-fn tell(file: &File, diagnostics: &[Diagnostic], verbose: bool) {
+fn tell(part: &Part, diagnostics: &[Diagnostic], verbose: bool) {
     for diagnostic in diagnostics.iter().filter(|_| verbose) {
         let kind = diagnostic.kind.as_deref().unwrap_or("-");
-        let number = file.number(diagnostic.span.start);
+        let number = part.number(diagnostic.span.start);
         println!(
             "{} statement {number}: {kind} [{}]: {}",
-            file.directed.name, diagnostic.code, diagnostic.message
+            part.file.name, diagnostic.code, diagnostic.message
         );
     }
 }

@@ -53,10 +53,29 @@ pub(crate) fn attach(parent: &Name, child: &Name) -> String {
 /// the same words, so that nothing has to be searched for. `None` for a definition in another form.
 /// Source: `pg_get_indexdef_worker` in src/backend/utils/adt/ruleutils.c.
 pub(crate) fn body<'d>(table: &Name, index: &'d Index) -> Option<&'d str> {
-    let unique = if index.unique { "UNIQUE " } else { "" };
-    let rest = index.definition.strip_prefix(&format!("CREATE {unique}INDEX {} ON ", index.name))?;
+    let rest = index.definition.strip_prefix(&head(index))?;
     let rest = rest.strip_prefix("ONLY ").unwrap_or(rest);
     rest.strip_prefix(&format!("{table} "))
+}
+
+/// Gives the index another name, or its table, in its definition too. One in another form stays as it is.
+pub(crate) fn rename(index: &mut Index, table: (&Name, &Name), to: &Ident) {
+    let renamed = |index: &Index| {
+        let rest = index.definition.strip_prefix(&head(index))?;
+        let (only, rest) = rest.strip_prefix("ONLY ").map_or(("", rest), |rest| ("ONLY ", rest));
+        let body = rest.strip_prefix(&format!("{} ", table.0))?;
+        let name = Index { name: to.clone(), ..index.clone() };
+        Some(format!("{}{only}{} {body}", head(&name), table.1))
+    };
+    if let Some(definition) = renamed(index) {
+        index.definition = definition;
+    }
+    index.name.clone_from(to);
+}
+
+fn head(index: &Index) -> String {
+    let unique = if index.unique { "UNIQUE " } else { "" };
+    format!("CREATE {unique}INDEX {} ON ", index.name)
 }
 
 /// Whether two indexes, each with its table, are the same but for name and table.

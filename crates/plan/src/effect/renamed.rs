@@ -2,12 +2,17 @@
 
 use super::Part;
 use crate::catalog::{Catalog, ConstraintKind, Object, Relation, User};
+use crate::ddl;
 use crate::sql::ident::{Ident, Name};
 
 /// Renames it, or moves it to another schema. Its indexes and owned sequences go along.
 pub(super) fn relation(catalog: &mut Catalog, from: &Name, to: &Name) {
     let Some(mut relation) = catalog.relations.remove(from) else { return };
     relation.name.clone_from(to);
+    for index in &mut relation.indexes {
+        let name = index.name.clone();
+        ddl::index::rename(index, (from, to), &name);
+    }
     catalog.relations.insert(to.clone(), relation);
     let follow = |name: &mut Name| {
         if name == from {
@@ -100,7 +105,7 @@ pub(super) fn part(catalog: &mut Catalog, table: &Name, part: Part, from: &Ident
                     index.constraint = Some(to.clone());
                 }
                 if behind || (part == Part::Index && index.name == *from) {
-                    index.name.clone_from(to);
+                    ddl::index::rename(index, (&relation.name, &relation.name), to);
                 }
             }
         }
@@ -120,9 +125,38 @@ pub(super) fn part(catalog: &mut Catalog, table: &Name, part: Part, from: &Ident
 #[cfg(test)]
 mod tests {
     use crate::catalog::ConstraintKind;
-    use crate::effect::{Effect, fold};
+    use crate::effect::{Effect, Part, fold};
     use crate::kind::shared::proving::catalog;
     use crate::sql::ident::{Ident, Name};
+
+    #[test]
+    fn an_index_is_written_with_its_new_names() {
+        let before = catalog("CREATE TABLE t (a int UNIQUE, b int); CREATE INDEX i ON t (b)");
+        let (from, to) = (Name::new("public", "t"), Name::new("public", "Other"));
+        let part = |part, from: &str, name: &str| Effect::PartRenamed {
+            table: to.clone(),
+            part,
+            from: Ident::new(from),
+            to: Ident::new(name),
+        };
+        let after = fold(
+            &before,
+            &[
+                Effect::RelationRenamed { from, to: to.clone() },
+                part(Part::Index, "i", "J"),
+                part(Part::Constraint, "t_a_key", "k"),
+            ],
+        );
+        let indexes = &after.relation(&to).expect("is there").indexes;
+        let definitions: Vec<&str> = indexes.iter().map(|index| index.definition.as_str()).collect();
+        assert_eq!(
+            definitions,
+            [
+                "CREATE UNIQUE INDEX k ON public.\"Other\" USING btree (a)",
+                "CREATE INDEX \"J\" ON public.\"Other\" (b)",
+            ]
+        );
+    }
 
     #[test]
     fn what_refers_to_it_follows() {

@@ -49,6 +49,7 @@ impl Kind for Replace {
 
     fn online(&self, ctx: &Ctx) -> Result<Online, Refusal> {
         let mut whole = Whole::default();
+        let mut behind = Vec::new();
         // The old objects are gone where the file says so; on the server all of them are there until this step.
         let mut there = ctx.physical.clone();
         there.uses.retain(|used| ctx.logical.is_there(&used.by));
@@ -58,7 +59,12 @@ impl Kind for Replace {
             let online = part.kind().online(&ctx_there)?;
             for step in online.steps {
                 there = fold(&there, &step.provides);
-                whole.take(ctx, step, matters(part))?;
+                // Statistics are gathered once the replacement is there.
+                if matches!(part, Change::ChangeType(_)) && step.phase == Phase::Validate {
+                    behind.push(step);
+                } else {
+                    whole.take(ctx, step, matters(part))?;
+                }
             }
         }
         let what = self.what.join(", ");
@@ -93,7 +99,9 @@ impl Kind for Replace {
         step.archived = whole.archived;
         step.work = whole.work;
         let said = format!("from expand on running code meets the new {what}");
-        Ok(Online { steps: vec![step], notices: vec![(Code::Breaks, said)] })
+        let mut steps = vec![step];
+        steps.extend(behind);
+        Ok(Online { steps, notices: vec![(Code::Breaks, said)] })
     }
 
     fn effects(&self, ctx: &Ctx) -> Vec<Effect> {

@@ -392,7 +392,8 @@ impl RelationRow {
                     self.block,
                 ),
             },
-            bytes: self.bytes.unwrap_or_default(),
+            // One page of the index of its TOAST table is there before any row.
+            bytes: if self.heap == Some(0) { 0 } else { self.bytes.unwrap_or_default() },
             index_bytes: self.index_bytes.unwrap_or_default(),
             row_security: self.row_security,
             row_security_forced: self.row_security_forced,

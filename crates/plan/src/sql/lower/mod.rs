@@ -98,33 +98,27 @@ pub(crate) struct Outcome {
 /// Lowers a statement. What is refused runs as written where a directive allows it, or where it touches nothing but tables made
 /// by the same file.
 pub(crate) fn lower(lower: &Lower) -> Outcome {
-    let (changes, effects) = match &lower.statement.node {
-        NodeEnum::AlterTableStmt(alter) => {
-            let outcome = alter_table::lower(lower, alter);
-            (outcome.changes, Some(outcome.effects))
-        }
-        NodeEnum::CreateStmt(create) => (create_table::lower(lower, create), None),
-        NodeEnum::IndexStmt(index) => (index::create(lower, index), None),
-        NodeEnum::ReindexStmt(reindex) if reindex.relation.is_some() => {
-            (index::rebuild(lower, reindex), None)
-        }
-        NodeEnum::UpdateStmt(update) => (dml::update(lower, update), None),
-        NodeEnum::DeleteStmt(delete) => (dml::delete(lower, delete), None),
-        NodeEnum::DropStmt(drop) if index::is_index(drop) => (index::drop(lower, drop), None),
-        NodeEnum::DropStmt(drop) => (drop::lower(lower, drop), None),
-        NodeEnum::CreateTrigStmt(statement) => (trigger::create(lower, statement), None),
-        NodeEnum::RuleStmt(statement) => (policy::create_rule(lower, statement), None),
-        NodeEnum::CreatePolicyStmt(statement) => (policy::create(lower, statement), None),
-        NodeEnum::AlterPolicyStmt(statement) => (policy::alter(lower, statement), None),
-        NodeEnum::RenameStmt(statement) => (rename::lower(lower, statement), None),
-        NodeEnum::AlterObjectSchemaStmt(statement) => (rename::schema::set_schema(lower, statement), None),
-        node => {
-            (as_written::lower(lower, node).unwrap_or_else(|| Err(refused::statement(lower, node))), None)
-        }
+    let changes = match &lower.statement.node {
+        // Its subcommands are several, and so may be their refusals.
+        NodeEnum::AlterTableStmt(alter) => return alter_table::lower(lower, alter),
+        NodeEnum::CreateStmt(create) => create_table::lower(lower, create),
+        NodeEnum::IndexStmt(index) => index::create(lower, index),
+        NodeEnum::ReindexStmt(reindex) if reindex.relation.is_some() => index::rebuild(lower, reindex),
+        NodeEnum::UpdateStmt(update) => dml::update(lower, update),
+        NodeEnum::DeleteStmt(delete) => dml::delete(lower, delete),
+        NodeEnum::DropStmt(drop) if index::is_index(drop) => index::drop(lower, drop),
+        NodeEnum::DropStmt(drop) => drop::lower(lower, drop),
+        NodeEnum::CreateTrigStmt(statement) => trigger::create(lower, statement),
+        NodeEnum::RuleStmt(statement) => policy::create_rule(lower, statement),
+        NodeEnum::CreatePolicyStmt(statement) => policy::create(lower, statement),
+        NodeEnum::AlterPolicyStmt(statement) => policy::alter(lower, statement),
+        NodeEnum::RenameStmt(statement) => rename::lower(lower, statement),
+        NodeEnum::AlterObjectSchemaStmt(statement) => rename::schema::set_schema(lower, statement),
+        node => as_written::lower(lower, node).unwrap_or_else(|| Err(refused::statement(lower, node))),
     };
     match changes {
         Ok(changes) => {
-            let effects = effects.unwrap_or_else(|| lower.effects(&changes));
+            let effects = lower.effects(&changes);
             Outcome { changes: Ok(changes), allowed: Vec::new(), effects }
         }
         Err(refused) => lower.lift(refused),
