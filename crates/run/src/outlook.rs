@@ -50,7 +50,7 @@ impl Outlook {
 /// Looks at these steps of a plan.
 ///
 /// # Errors
-/// [`Error::Sql`], [`Error::Connection`]; [`Error::NoRoom`] when what is configured to tell the free space does not answer.
+/// [`Error::Sql`], [`Error::Connection`].
 pub(crate) async fn look(
     work: &Session,
     control: &Session,
@@ -71,17 +71,10 @@ pub(crate) async fn look(
     }
     let wal = room::wal_keeping(control).await?;
     let demands = demands(&steps, left.iter().copied(), &wal);
-    let free = match room::look(control, &settings.disk).await? {
-        Ok(known) => known,
-        Err(why) => {
-            let step = left.first().copied().unwrap_or_default();
-            let need = demands.iter().map(Demand::total).max().unwrap_or_default();
-            return Err(no_room(plan, step, need, 0, why));
-        }
-    };
+    let free = room::look(control, &settings.disk).await?;
     let shortage = match &free {
         Known::Free(free) => shortage(&demands, free, settings.disk.reserve),
-        Known::Unknown(_) | Known::Unchecked => None,
+        Known::Unknown(_) | Known::Silent(_) | Known::Unchecked => None,
     };
     Ok(Outlook { steps, left, demands, wal, free, shortage })
 }
@@ -92,6 +85,10 @@ pub(crate) async fn require(run: &Run, plan: &Plan, left: Vec<usize>) -> Result<
     if let (Some(short), Known::Free(free)) = (&outlook.shortage, &outlook.free) {
         let message = in_words(short, free, &outlook, &run.settings);
         return Err(no_room(plan, short.step, short.need, short.have, message));
+    }
+    if let Known::Silent(why) = &outlook.free {
+        let step = outlook.left.first().copied().unwrap_or_default();
+        return Err(no_room(plan, step, outlook.need(), 0, why.clone()));
     }
     if let Known::Unknown(why) = &outlook.free
         && outlook.need() >= WORTH_TELLING
@@ -121,9 +118,9 @@ pub(crate) async fn require_again(
     let wal = room::wal_keeping(&run.control).await?;
     let demands = demands(std::slice::from_ref(estimate), [0], &wal);
     let (need, have, message) = match room::look(&run.control, &run.settings.disk).await? {
-        Err(why) => (demands.iter().map(Demand::total).sum(), 0, why),
-        Ok(Known::Unknown(_) | Known::Unchecked) => return Ok(()),
-        Ok(Known::Free(free)) => match shortage(&demands, &free, run.settings.disk.reserve) {
+        Known::Silent(why) => (demands.iter().map(Demand::total).sum(), 0, why),
+        Known::Unknown(_) | Known::Unchecked => return Ok(()),
+        Known::Free(free) => match shortage(&demands, &free, run.settings.disk.reserve) {
             None => return Ok(()),
             Some(short) => {
                 let words = words(&short, &free, &wal, &run.settings);

@@ -32,28 +32,30 @@ pub enum Known {
     Free(Free),
     /// Nothing, for this reason.
     Unknown(String),
+    /// What the user configured to tell it does not answer, for this reason: a run stops, since a check was asked for.
+    Silent(String),
     /// The user does not want it looked at.
     Unchecked,
 }
 
-/// Asks. `Err` is a way of asking that the user configured and that does not answer: it fails closed.
+/// Asks.
 ///
 /// # Errors
 /// [`Error::Connection`].
-pub async fn look(control: &Session, disk: &Disk) -> Result<Result<Known, String>, Error> {
+pub async fn look(control: &Session, disk: &Disk) -> Result<Known, Error> {
     let told = |name: &str, answer: Result<u64, String>| match answer {
-        Ok(data) => Ok(Known::Free(Free { data, wal: None, source: name.to_owned() })),
-        Err(why) => Err(format!("{name} does not tell what is free: {why}")),
+        Ok(data) => Known::Free(Free { data, wal: None, source: name.to_owned() }),
+        Err(why) => Known::Silent(format!("{name} does not tell what is free: {why}")),
     };
     Ok(match (disk.free, &disk.query, &disk.command) {
-        (FreeSpace::Unchecked, _, _) => Ok(Known::Unchecked),
+        (FreeSpace::Unchecked, _, _) => Known::Unchecked,
         (FreeSpace::Given(bytes), _, _) => told("disk.free", Ok(bytes)),
         (FreeSpace::Ask, Some(query), _) => told("disk.free_query", by_query(control, query).await?),
         (FreeSpace::Ask, None, Some(command)) => told("disk.free_command", by_command(command).await),
-        (FreeSpace::Ask, None, None) => Ok(match on_this_machine(control).await? {
+        (FreeSpace::Ask, None, None) => match on_this_machine(control).await? {
             Ok(free) => Known::Free(free),
             Err(why) => Known::Unknown(why),
-        }),
+        },
     })
 }
 
@@ -255,9 +257,9 @@ impl Watch {
             return Ok(level.clone());
         }
         let level = match look(control, disk).await? {
-            Ok(Known::Free(free)) => level(&free, disk.reserve),
-            Ok(Known::Unknown(_) | Known::Unchecked) => Level::Enough,
-            Err(why) => Level::Blind(why),
+            Known::Free(free) => level(&free, disk.reserve),
+            Known::Unknown(_) | Known::Unchecked => Level::Enough,
+            Known::Silent(why) => Level::Blind(why),
         };
         self.state().looked = Some((Instant::now(), level.clone()));
         Ok(level)

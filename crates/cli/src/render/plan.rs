@@ -61,9 +61,14 @@ fn before(outlook: &Outlook) -> String {
         let free = match &outlook.free {
             Known::Free(free) => format!("; {} are free, by {}", bytes(free.data), free.source),
             Known::Unknown(why) => format!("; what is free is not known: {why}"),
-            Known::Unchecked => String::new(),
+            Known::Silent(_) | Known::Unchecked => String::new(),
         };
         out.push_str(&format!("Room: up to {} on the server's disk{free}\n", bytes(outlook.need())));
+    }
+    if let Known::Silent(why) = &outlook.free {
+        out.push_str(&format!(
+            "{BAD}Room could not be measured{BAD:#}, and nothing begins before it is: {why}\n"
+        ));
     }
     if let Some(short) = &outlook.shortage {
         out.push_str(&format!(

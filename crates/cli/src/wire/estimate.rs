@@ -45,6 +45,8 @@ pub struct Disk {
     pub free_bytes: Option<u64>,
     /// How that is known, or why it is not, in words.
     pub source: Option<String>,
+    /// What is configured to tell what is free does not answer; `source` says why. `expand` and `contract` do not begin then.
+    pub failed: bool,
     /// Number of the first step for which it is not enough, from 1. `expand` and `contract` do not begin then.
     pub short_step: Option<usize>,
     /// What holds WAL back on the server, in words.
@@ -96,13 +98,14 @@ impl From<&Outlook> for Disk {
     fn from(outlook: &Outlook) -> Self {
         let (free_bytes, source) = match &outlook.free {
             Known::Free(free) => (Some(free.data), Some(free.source.clone())),
-            Known::Unknown(why) => (None, Some(why.clone())),
+            Known::Unknown(why) | Known::Silent(why) => (None, Some(why.clone())),
             Known::Unchecked => (None, None),
         };
         Self {
             need_bytes: outlook.need(),
             free_bytes,
             source,
+            failed: matches!(outlook.free, Known::Silent(_)),
             short_step: outlook.shortage.as_ref().map(|short| short.step + 1),
             wal_held_by: outlook.wal.holders.iter().map(|holder| holder.what.clone()).collect(),
         }
