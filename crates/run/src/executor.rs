@@ -30,7 +30,7 @@ use crate::room::{Level, Watch};
 use crate::settings::Settings;
 use crate::state::StepState;
 use crate::watch::Stalls;
-use crate::{alone, backfill, ddl_step, failpoint, long_step, outlook};
+use crate::{alone, backfill, ddl_step, denied, failpoint, long_step, outlook};
 
 /// How long a lost server is waited for.
 const RECONNECT_PATIENCE: Duration = Duration::from_secs(60);
@@ -370,6 +370,7 @@ async fn one(run: &mut Run, job: &Job<'_>, mut known: Option<StepRow>) -> Result
         let Err(error) = result else { break result? };
         run.rollback().await;
         let error = run.for_room(job, error);
+        let error = denied::explained(&run.work, error, &text(&job.step.action)).await;
         if error.failure() != Failure::ConnectionLost || !run.work.is_closed() && !run.control.is_closed() {
             run.journal.end(&run.work.client).await;
             return Err(note_failure(run, job, error).await);
@@ -425,6 +426,17 @@ async fn dispatch(run: &mut Run, job: &Job<'_>, known: Option<&StepRow>) -> Resu
         }
         Action::Alone { sql, heal } => alone::run(run, job, sql, heal.as_deref(), known).await,
         Action::Backfill(work) => backfill::run(run, job, work, known).await.map(|()| false),
+    }
+}
+
+/// What the server is given of a step as it stands in the plan.
+fn text(action: &Action) -> String {
+    match action {
+        Action::Transaction { sql } => sql.join("\n"),
+        Action::Long { sql } | Action::Alone { sql, .. } => sql.clone(),
+        Action::Proof { query, .. } => query.clone(),
+        // The table is our own, and what else it uses is only read.
+        Action::Backfill(_) => String::new(),
     }
 }
 
