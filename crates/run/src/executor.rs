@@ -64,7 +64,7 @@ pub(crate) struct Job<'p> {
     pub(crate) number: usize,
     pub(crate) step: &'p Step,
     /// What is expected of it; `None` for undo.
-    pub(crate) estimate: Option<StepEstimate>,
+    pub(crate) estimate: Option<&'p StepEstimate>,
 }
 
 impl Job<'_> {
@@ -340,7 +340,8 @@ pub(crate) async fn run(run: &mut Run, jobs: &[Job<'_>], rows: &[StepRow]) -> Re
             continue;
         }
         run.check_stop()?;
-        if let Some(estimate) = &job.estimate {
+        run.room.begin(job.estimate);
+        if let Some(estimate) = job.estimate {
             outlook::require_again(run, job.migration, job.number - 1, &job.step.title, estimate).await?;
         }
         executed += usize::from(one(run, job, known.cloned()).await?);
@@ -396,7 +397,7 @@ async fn one(run: &mut Run, job: &Job<'_>, mut known: Option<StepRow>) -> Result
         Direction::Forward => "step_done",
         Direction::Undo => "step_undone",
     };
-    let expected = match &job.estimate {
+    let expected = match job.estimate {
         Some(estimate) => format!("; expected were {}", span(&estimate.expected)),
         None => String::new(),
     };
@@ -408,7 +409,7 @@ async fn one(run: &mut Run, job: &Job<'_>, mut known: Option<StepRow>) -> Result
 
 /// Notes what the step took beside what was expected of it. As with the journal, nothing depends on it.
 async fn settle(run: &Run, job: &Job<'_>, tells: bool) {
-    let Some(estimate) = &job.estimate else { return };
+    let Some(estimate) = job.estimate else { return };
     let lesson = tells.then(|| (estimate.load, run.settings.throttle.pace()));
     if let Err(unwritten) = ledger::settle(&run.work.client, job.key, lesson).await {
         tracing::warn!(%unwritten, "what a step took could not be written beside its estimate");
