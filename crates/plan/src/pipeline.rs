@@ -9,9 +9,10 @@ use crate::diagnostic::{Code, Diagnostic, Refusal};
 use crate::effect::{Effect, fold};
 use crate::kind::as_written::AsWritten;
 use crate::kind::{Ctx, Online};
-use crate::plan::{Claim, FORMAT, Facts, Notice, Phase, Plan, Step, Written};
+use crate::plan::{Claim, FORMAT, Facts, LockClaim, Notice, Phase, Plan, Step, Written};
 use crate::policy::Policy;
 use crate::schedule::{self, Cares};
+use crate::sql::directive::Directives;
 use crate::{outcome, sql};
 
 /// A migration file.
@@ -92,17 +93,21 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
+    fn ctx<'a>(&'a self, directives: &'a Directives) -> Ctx<'a> {
+        Ctx {
+            logical: &self.logical,
+            physical: &self.physical,
+            policy: self.policy,
+            directives,
+            migration: self.migration,
+        }
+    }
+
     fn statement(&mut self, index: usize, statement: &Statement) {
         let mut kinds = Vec::new();
         let mut facts = Facts { transaction: true, ..Facts::default() };
         for change in &statement.absorbed {
-            let ctx = Ctx {
-                logical: &self.logical,
-                physical: &self.physical,
-                policy: self.policy,
-                directives: &statement.directives,
-                migration: self.migration,
-            };
+            let ctx = self.ctx(&statement.directives);
             kinds.push(change.kind().name().to_owned());
             merge(&mut facts, felt(&self.logical, change.kind().facts(&ctx)));
             if change.takes_effect_here() {
@@ -149,15 +154,7 @@ impl Planner<'_> {
     fn needs(&self, statement: &Statement, change: &Change, code: Code) -> bool {
         let mut without = statement.directives.clone();
         without.allow.retain(|(allowed, _)| *allowed != code);
-        let online = |directives| {
-            change.kind().online(&Ctx {
-                logical: &self.logical,
-                physical: &self.physical,
-                policy: self.policy,
-                directives,
-                migration: self.migration,
-            })
-        };
+        let online = |directives| change.kind().online(&self.ctx(directives));
         match (online(&statement.directives), online(&without)) {
             (Ok(with), Ok(without)) => with.steps != without.steps || with.notices != without.notices,
             (Err(with), Err(without)) => with != without || with.code == code,
@@ -166,13 +163,7 @@ impl Planner<'_> {
     }
 
     fn change(&mut self, index: usize, statement: &Statement, change: &Change) -> Facts {
-        let ctx = Ctx {
-            logical: &self.logical,
-            physical: &self.physical,
-            policy: self.policy,
-            directives: &statement.directives,
-            migration: self.migration,
-        };
+        let ctx = self.ctx(&statement.directives);
         let kind = change.kind();
         let facts = kind.facts(&ctx);
         let effects = kind.effects(&ctx);
@@ -317,12 +308,7 @@ fn felt(logical: &Catalog, mut facts: Facts) -> Facts {
 }
 
 fn merge(facts: &mut Facts, more: Facts) {
-    for lock in more.locks {
-        match facts.locks.iter_mut().find(|known| known.relation == lock.relation) {
-            Some(known) => known.mode = known.mode.max(lock.mode),
-            None => facts.locks.push(lock),
-        }
-    }
+    LockClaim::join(&mut facts.locks, more.locks);
     for work in more.work {
         if !facts.work.contains(&work) {
             facts.work.push(work);
