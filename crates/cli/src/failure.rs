@@ -79,7 +79,7 @@ impl Failure {
 
     /// The role lacks a right. PostgreSQL's own code for it goes along, whether it was asked or not.
     fn lacking(message: String) -> Self {
-        Self { sqlstate: Some("42501".into()), ..Self::new(ExitCode::Privilege, message) }
+        Self { sqlstate: Some(INSUFFICIENT_PRIVILEGE.into()), ..Self::new(ExitCode::Privilege, message) }
     }
 
     /// Nobody foresaw this.
@@ -98,6 +98,9 @@ impl Failure {
 /// `disk_full`. Source: doc/src/sgml/errcodes (Appendix A, "PostgreSQL Error Codes").
 const DISK_FULL: &str = "53100";
 
+/// `insufficient_privilege`.
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
+
 const THEN_AGAIN: &str = "Then run the same command again.";
 
 const GOES_ON: &str = "What was finished stays finished; the same command goes on from there. `concertina status` shows how far it is.";
@@ -110,6 +113,12 @@ impl From<Error> for Failure {
                 "Check --database, DATABASE_URL or the PG* variables. If the connection was lost in the middle of a run, \
                  the same command goes on from there.",
             ),
+            // Our own statements need rights too, and one may be taken away while a command runs.
+            Error::Sql { sqlstate, .. } if sqlstate == INSUFFICIENT_PRIVILEGE => Self::lacking(message)
+                .hint(format!("docs/rights.md lists what the role needs. {THEN_AGAIN} {GOES_ON}")),
+            Error::Denied { missing, hint, .. } => {
+                Self { missing_rights: missing.into(), ..Self::lacking(message).hint(hint) }
+            }
             Error::Sql { sqlstate, .. } => Self {
                 sqlstate: Some(sqlstate.into()),
                 ..Self::new(ExitCode::StepFailed, message).hint(GOES_ON)
@@ -197,6 +206,10 @@ mod tests {
         check(Error::Connection { message: text() }, ExitCode::Connection);
         check(Error::Privilege { what: text(), grant: text() }, ExitCode::Privilege);
         check(Error::Rights { migration: text(), missing: Vec::new() }, ExitCode::Privilege);
+        let (place, message, missing, hint) = (text(), text(), Vec::new(), text());
+        check(Error::Denied { place, message, missing, hint }, ExitCode::Privilege);
+        let denied = Error::Sql { doing: text(), sqlstate: "42501".into(), message: text() };
+        check(denied, ExitCode::Privilege);
         check(Error::Refused { migration: text(), diagnostics: Vec::new(), text: text() }, ExitCode::Refused);
         check(Error::File { message: text() }, ExitCode::File);
         check(Error::GaveWay { message: text() }, ExitCode::GaveWay);

@@ -15,17 +15,20 @@ mod sizes;
 mod words;
 mod work;
 
-use crate::plan::Plan;
+use std::collections::BTreeMap;
 
-pub use demand::{Demand, Free, Holder, Shortage, WalKeeping, demands, shortage};
+use crate::plan::Plan;
+use crate::sql::ident::Ident;
+
+pub use demand::{Demand, Elsewhere, Free, Holder, Lacking, Shortage, WalKeeping, demands, shortage};
 pub use duration::{Basis, Expected, Pace, Sample, expected};
-pub use room::Room;
+pub use room::{Room, Used};
 pub use sizes::{Sizes, Table, tables};
 pub use words::{bytes, room, span};
 pub use work::{Load, Measure};
 
 /// What is expected of one step.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StepEstimate {
     /// How much there is to do.
     pub load: Load,
@@ -33,13 +36,16 @@ pub struct StepEstimate {
     pub expected: Expected,
     /// Room that it may need.
     pub room: Room,
+    /// What of that lies in tablespaces of their own, not in the server's data directory.
+    pub elsewhere: BTreeMap<Ident, Used>,
 }
 
 /// An estimate for each step of the plan, in its order.
 pub fn steps(plan: &Plan, sizes: &Sizes, samples: &[Sample], pace: Pace) -> Vec<StepEstimate> {
     let one = |step| {
         let load = work::load(step, sizes);
-        StepEstimate { load, expected: expected(load, samples, pace), room: room::of(step, plan, sizes) }
+        let (room, elsewhere) = room::of(step, plan, sizes);
+        StepEstimate { load, expected: expected(load, samples, pace), room, elsewhere }
     };
     plan.steps.iter().map(one).collect()
 }

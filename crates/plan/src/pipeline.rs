@@ -10,9 +10,10 @@ use crate::combine::combine;
 use crate::diagnostic::{Code, Diagnostic, Refusal};
 use crate::effect::{Effect, fold};
 use crate::kind::{Ctx, Online};
-use crate::plan::{Claim, FORMAT, Facts, Notice, Phase, Plan, Step, Written};
+use crate::plan::{Claim, FORMAT, Facts, LockClaim, Notice, Phase, Plan, Step, Written};
 use crate::policy::Policy;
 use crate::schedule::{self, Cares};
+use crate::sql::directive::Directives;
 use crate::{outcome, sql};
 
 mod allow;
@@ -95,13 +96,12 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// The catalogs as they are by now.
-    fn ctx<'c>(&'c self, statement: &'c Statement) -> Ctx<'c> {
+    fn ctx<'a>(&'a self, directives: &'a Directives) -> Ctx<'a> {
         Ctx {
             logical: &self.logical,
             physical: &self.physical,
             policy: self.policy,
-            directives: &statement.directives,
+            directives,
             migration: self.migration,
         }
     }
@@ -110,7 +110,7 @@ impl Planner<'_> {
         let mut kinds = Vec::new();
         let mut facts = Facts { transaction: true, ..Facts::default() };
         for change in &statement.absorbed {
-            let ctx = self.ctx(statement);
+            let ctx = self.ctx(&statement.directives);
             kinds.push(change.kind().name().to_owned());
             merge(&mut facts, felt(&self.logical, change.kind().facts(&ctx)));
             if change.takes_effect_here() {
@@ -207,7 +207,7 @@ impl Planner<'_> {
     }
 
     fn change(&mut self, index: usize, statement: &Statement, change: &Change) -> Facts {
-        let ctx = self.ctx(statement);
+        let ctx = self.ctx(&statement.directives);
         let kind = change.kind();
         let facts = kind.facts(&ctx);
         let effects = kind.effects(&ctx);
@@ -315,12 +315,7 @@ fn felt(logical: &Catalog, mut facts: Facts) -> Facts {
 }
 
 fn merge(facts: &mut Facts, more: Facts) {
-    for lock in more.locks {
-        match facts.locks.iter_mut().find(|known| known.relation == lock.relation) {
-            Some(known) => known.mode = known.mode.max(lock.mode),
-            None => facts.locks.push(lock),
-        }
-    }
+    LockClaim::join(&mut facts.locks, more.locks);
     for work in more.work {
         if !facts.work.contains(&work) {
             facts.work.push(work);

@@ -81,6 +81,18 @@ pub struct LockClaim {
     pub mode: LockMode,
 }
 
+impl LockClaim {
+    /// Adds claims to a list: of two on one relation the stronger stays.
+    pub fn join(known: &mut Vec<Self>, more: impl IntoIterator<Item = Self>) {
+        for lock in more {
+            match known.iter_mut().find(|known| known.relation == lock.relation) {
+                Some(known) => known.mode = known.mode.max(lock.mode),
+                None => known.push(lock),
+            }
+        }
+    }
+}
+
 /// Work whose size is the table's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Work {

@@ -150,7 +150,7 @@ fn fill(catalog: &mut Catalog, policy: &Policy) {
 fn failed(file: &MigrationFile, result: Result<usize, Error>) -> Result<Option<Failed>, Error> {
     match result {
         Ok(_) => Ok(None),
-        Err(error @ (Error::Sql { .. } | Error::Refused { .. })) => Ok(Some(Failed {
+        Err(error @ (Error::Sql { .. } | Error::Denied { .. } | Error::Refused { .. })) => Ok(Some(Failed {
             migration: file.name.clone(),
             message: error.to_string(),
             sqlstate: error.sqlstate().map(str::to_owned),

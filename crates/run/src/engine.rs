@@ -161,7 +161,7 @@ impl Engine {
     /// left. Read-only, works without a ledger.
     ///
     /// # Errors
-    /// [`Error::Sql`], [`Error::Connection`]; [`Error::NoRoom`] when what is configured to tell the free space does not answer.
+    /// [`Error::Sql`], [`Error::Connection`].
     pub async fn outlook(&self, plans: &[&Plan]) -> Result<Vec<Outlook>, Error> {
         let work = self.open().await?;
         let control = self.target.connect_control("control", &self.settings).await?;

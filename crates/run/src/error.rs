@@ -43,6 +43,18 @@ pub enum Error {
         /// All of them.
         missing: Vec<Missing>,
     },
+    /// The server refused what was run, for a right that nobody could ask for beforehand.
+    #[error("{place}: {message} (42501){}", granting(.missing))]
+    Denied {
+        /// The step, or the file with its line.
+        place: String,
+        /// Server message, with detail and hint.
+        message: String,
+        /// What would give it, as far as that can be known.
+        missing: Vec<Missing>,
+        /// What state things are in and what to do.
+        hint: String,
+    },
     /// The migration cannot be planned.
     #[error("{} cannot be planned: {} statement{} refused", .migration, .diagnostics.len(), if .diagnostics.len() == 1 { "" } else { "s" })]
     Refused {
@@ -191,6 +203,13 @@ pub enum Error {
     },
 }
 
+fn granting(missing: &[Missing]) -> String {
+    match missing {
+        [] => String::new(),
+        missing => format!("\n  run as an administrator:{}", listed(missing)),
+    }
+}
+
 fn listed(missing: &[Missing]) -> String {
     missing.iter().map(|missing| format!("\n  {missing}")).collect()
 }
@@ -266,7 +285,9 @@ impl Error {
             Self::Sql { sqlstate, .. } | Self::Step { sqlstate, .. } | Self::Load { sqlstate, .. } => {
                 Some(sqlstate)
             }
-            Self::Privilege { .. } | Self::Rights { .. } => Some(SqlState::INSUFFICIENT_PRIVILEGE.code()),
+            Self::Privilege { .. } | Self::Rights { .. } | Self::Denied { .. } => {
+                Some(SqlState::INSUFFICIENT_PRIVILEGE.code())
+            }
             _ => None,
         }
     }

@@ -30,7 +30,7 @@ use crate::room::{Level, Watch};
 use crate::settings::Settings;
 use crate::state::StepState;
 use crate::watch::Stalls;
-use crate::{alone, backfill, ddl_step, failpoint, long_step, outlook};
+use crate::{alone, backfill, ddl_step, denied, failpoint, long_step, outlook};
 
 /// How long a lost server is waited for.
 const RECONNECT_PATIENCE: Duration = Duration::from_secs(60);
@@ -64,7 +64,7 @@ pub(crate) struct Job<'p> {
     pub(crate) number: usize,
     pub(crate) step: &'p Step,
     /// What is expected of it; `None` for undo.
-    pub(crate) estimate: Option<StepEstimate>,
+    pub(crate) estimate: Option<&'p StepEstimate>,
 }
 
 impl Job<'_> {
@@ -340,7 +340,8 @@ pub(crate) async fn run(run: &mut Run, jobs: &[Job<'_>], rows: &[StepRow]) -> Re
             continue;
         }
         run.check_stop()?;
-        if let Some(estimate) = &job.estimate {
+        run.room.begin(job.estimate);
+        if let Some(estimate) = job.estimate {
             outlook::require_again(run, job.migration, job.number - 1, &job.step.title, estimate).await?;
         }
         executed += usize::from(one(run, job, known.cloned()).await?);
@@ -370,6 +371,7 @@ async fn one(run: &mut Run, job: &Job<'_>, mut known: Option<StepRow>) -> Result
         let Err(error) = result else { break result? };
         run.rollback().await;
         let error = run.for_room(job, error);
+        let error = denied::explained(&run.work, error, &text(&job.step.action)).await;
         if error.failure() != Failure::ConnectionLost || !run.work.is_closed() && !run.control.is_closed() {
             run.journal.end(&run.work.client).await;
             return Err(note_failure(run, job, error).await);
@@ -395,7 +397,7 @@ async fn one(run: &mut Run, job: &Job<'_>, mut known: Option<StepRow>) -> Result
         Direction::Forward => "step_done",
         Direction::Undo => "step_undone",
     };
-    let expected = match &job.estimate {
+    let expected = match job.estimate {
         Some(estimate) => format!("; expected were {}", span(&estimate.expected)),
         None => String::new(),
     };
@@ -407,7 +409,7 @@ async fn one(run: &mut Run, job: &Job<'_>, mut known: Option<StepRow>) -> Result
 
 /// Notes what the step took beside what was expected of it. As with the journal, nothing depends on it.
 async fn settle(run: &Run, job: &Job<'_>, tells: bool) {
-    let Some(estimate) = &job.estimate else { return };
+    let Some(estimate) = job.estimate else { return };
     let lesson = tells.then(|| (estimate.load, run.settings.throttle.pace()));
     if let Err(unwritten) = ledger::settle(&run.work.client, job.key, lesson).await {
         tracing::warn!(%unwritten, "what a step took could not be written beside its estimate");
@@ -425,6 +427,17 @@ async fn dispatch(run: &mut Run, job: &Job<'_>, known: Option<&StepRow>) -> Resu
         }
         Action::Alone { sql, heal } => alone::run(run, job, sql, heal.as_deref(), known).await,
         Action::Backfill(work) => backfill::run(run, job, work, known).await.map(|()| false),
+    }
+}
+
+/// What the server is given of a step as it stands in the plan.
+fn text(action: &Action) -> String {
+    match action {
+        Action::Transaction { sql } => sql.join("\n"),
+        Action::Long { sql } | Action::Alone { sql, .. } => sql.clone(),
+        Action::Proof { query, .. } => query.clone(),
+        // The table is our own, and what else it uses is only read.
+        Action::Backfill(_) => String::new(),
     }
 }
 

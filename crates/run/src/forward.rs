@@ -346,7 +346,7 @@ impl Leg<'_> {
                 key: StepKey::forward(self.id, number(ordinal)),
                 number: ordinal + 1,
                 step,
-                estimate: self.outlook.steps.get(ordinal).copied(),
+                estimate: self.outlook.steps.get(ordinal),
             })
             .collect();
         let estimates: Vec<_> =

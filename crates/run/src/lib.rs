@@ -29,6 +29,7 @@ pub mod rights;
 mod alone;
 mod backfill;
 mod ddl_step;
+mod denied;
 mod dependents;
 mod executor;
 mod long_step;

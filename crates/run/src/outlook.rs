@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use concertina_plan::estimate::{
-    self, Demand, Free, Shortage, Sizes, StepEstimate, Table, WalKeeping, bytes, demands, shortage,
+    self, Demand, Free, Lacking, Shortage, Sizes, StepEstimate, Table, WalKeeping, bytes, demands, shortage,
 };
 use concertina_plan::plan::Plan;
 use concertina_plan::sql::ident::{Ident, Name};
@@ -50,7 +50,7 @@ impl Outlook {
 /// Looks at these steps of a plan.
 ///
 /// # Errors
-/// [`Error::Sql`], [`Error::Connection`]; [`Error::NoRoom`] when what is configured to tell the free space does not answer.
+/// [`Error::Sql`], [`Error::Connection`].
 pub(crate) async fn look(
     work: &Session,
     control: &Session,
@@ -71,17 +71,10 @@ pub(crate) async fn look(
     }
     let wal = room::wal_keeping(control).await?;
     let demands = demands(&steps, left.iter().copied(), &wal);
-    let free = match room::look(control, &settings.disk).await? {
-        Ok(known) => known,
-        Err(why) => {
-            let step = left.first().copied().unwrap_or_default();
-            let need = demands.iter().map(Demand::total).max().unwrap_or_default();
-            return Err(no_room(plan, step, need, 0, why));
-        }
-    };
+    let free = room::look(control, &settings.disk).await?;
     let shortage = match &free {
         Known::Free(free) => shortage(&demands, free, settings.disk.reserve),
-        Known::Unknown(_) | Known::Unchecked => None,
+        Known::Unknown(_) | Known::Silent(_) | Known::Unchecked => None,
     };
     Ok(Outlook { steps, left, demands, wal, free, shortage })
 }
@@ -92,6 +85,10 @@ pub(crate) async fn require(run: &Run, plan: &Plan, left: Vec<usize>) -> Result<
     if let (Some(short), Known::Free(free)) = (&outlook.shortage, &outlook.free) {
         let message = in_words(short, free, &outlook, &run.settings);
         return Err(no_room(plan, short.step, short.need, short.have, message));
+    }
+    if let Known::Silent(why) = &outlook.free {
+        let step = outlook.left.first().copied().unwrap_or_default();
+        return Err(no_room(plan, step, outlook.need(), 0, why.clone()));
     }
     if let Known::Unknown(why) = &outlook.free
         && outlook.need() >= WORTH_TELLING
@@ -119,11 +116,19 @@ pub(crate) async fn require_again(
         return Ok(());
     }
     let wal = room::wal_keeping(&run.control).await?;
-    let demands = demands(std::slice::from_ref(estimate), [0], &wal);
+    let mut estimate = estimate.clone();
+    // The same goes for tablespaces.
+    for name in run.settings.disk.spaces.keys() {
+        if let Some(used) = estimate.elsewhere.remove(name) {
+            estimate.room.keeps = estimate.room.keeps.saturating_sub(used.keeps);
+            estimate.room.passing = estimate.room.passing.saturating_sub(used.passing);
+        }
+    }
+    let demands = demands(std::slice::from_ref(&estimate), [0], &wal);
     let (need, have, message) = match room::look(&run.control, &run.settings.disk).await? {
-        Err(why) => (demands.iter().map(Demand::total).sum(), 0, why),
-        Ok(Known::Unknown(_) | Known::Unchecked) => return Ok(()),
-        Ok(Known::Free(free)) => match shortage(&demands, &free, run.settings.disk.reserve) {
+        Known::Silent(why) => (demands.iter().map(Demand::total).sum(), 0, why),
+        Known::Unknown(_) | Known::Unchecked => return Ok(()),
+        Known::Free(free) => match shortage(&demands, &free, run.settings.disk.reserve) {
             None => return Ok(()),
             Some(short) => {
                 let words = words(&short, &free, &wal, &run.settings);
@@ -169,14 +174,14 @@ fn in_words(short: &Shortage, free: &Free, outlook: &Outlook, settings: &Setting
         .map(|it| it.room.keeps)
         .sum();
     let mut text = words(short, free, &outlook.wal, settings);
-    if before > 0 && !short.wal_only {
+    if before > 0 && short.place == Lacking::Data {
         text.push_str(&format!("; of it {} for steps before it", bytes(before)));
     }
     text
 }
 
 fn words(short: &Shortage, free: &Free, wal: &WalKeeping, settings: &Settings) -> String {
-    let place = if short.wal_only { "where the server keeps its WAL" } else { "on the server's disk" };
+    let place = short.place.place();
     let mut text = format!(
         "it may need up to {} {place}, and {} may be used ({} is left alone by disk.reserve; by {})",
         bytes(short.need),
@@ -184,7 +189,7 @@ fn words(short: &Shortage, free: &Free, wal: &WalKeeping, settings: &Settings) -
         bytes(settings.disk.reserve),
         free.source
     );
-    if short.wal > 0 && !short.wal_only {
+    if short.wal > 0 && short.place != Lacking::Wal {
         text.push_str(&format!("; {} of it is WAL", bytes(short.wal)));
     }
     if short.wal > 0 && !wal.holders.is_empty() {
@@ -208,7 +213,9 @@ pub async fn sizes(session: &Session, tables: &BTreeSet<Name>) -> Result<Sizes, 
         [(&schemas, Type::TEXT_ARRAY), (&names, Type::TEXT_ARRAY)];
     let doing = "measure the tables";
     let rows = session.client.query_typed(include_str!("sql/sizes.sql"), &parameters).await.doing(doing)?;
-    let mut sizes = Sizes::default();
+    let places = session.client.query_typed_one(include_str!("sql/places.sql"), &[]).await.doing(doing)?;
+    let place = |at: usize| places.get::<_, Option<String>>(at).map(Ident::new);
+    let mut sizes = Sizes { tables: BTreeMap::new(), default_space: place(0), temporary_space: place(1) };
     for row in &rows {
         let Json(row): Json<SizeRow> = row.try_get(0).doing(doing)?;
         let (name, table) = row.table();
@@ -225,6 +232,8 @@ struct SizeRow {
     pages: u64,
     block: u64,
     unlogged: bool,
+    space: Option<Ident>,
+    index_spaces: BTreeMap<Ident, Ident>,
     heap: Option<u64>,
     toast: u64,
     indexes: BTreeMap<Ident, u64>,
@@ -241,6 +250,8 @@ impl SizeRow {
             indexes: self.indexes,
             widths: self.widths,
             unlogged: self.unlogged,
+            space: self.space,
+            index_spaces: self.index_spaces,
         };
         (Name { schema: self.schema, name: self.name }, table)
     }

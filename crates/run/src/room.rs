@@ -5,10 +5,11 @@
 //! know its data directory, and where what lies there is certainly this server's, because `pg_control` carries the same system
 //! identifier. (A port that leads into a container is on this machine too, and its directory is another one.)
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use concertina_plan::estimate::{Free, Holder, WalKeeping, bytes};
+use concertina_plan::estimate::{Elsewhere, Free, Holder, Lacking, StepEstimate, WalKeeping, bytes};
 use concertina_plan::sql::ident::Ident;
 use serde::Deserialize;
 use tokio::time::timeout;
@@ -32,29 +33,47 @@ pub enum Known {
     Free(Free),
     /// Nothing, for this reason.
     Unknown(String),
+    /// What the user configured to tell it does not answer, for this reason: a run stops, since a check was asked for.
+    Silent(String),
     /// The user does not want it looked at.
     Unchecked,
 }
 
-/// Asks. `Err` is a way of asking that the user configured and that does not answer: it fails closed.
+/// Asks.
 ///
 /// # Errors
 /// [`Error::Connection`].
-pub async fn look(control: &Session, disk: &Disk) -> Result<Result<Known, String>, Error> {
+pub async fn look(control: &Session, disk: &Disk) -> Result<Known, Error> {
     let told = |name: &str, answer: Result<u64, String>| match answer {
-        Ok(data) => Ok(Known::Free(Free { data, wal: None, source: name.to_owned() })),
-        Err(why) => Err(format!("{name} does not tell what is free: {why}")),
+        Ok(data) => Known::Free(Free { data, wal: None, spaces: told_spaces(disk), source: name.to_owned() }),
+        Err(why) => Known::Silent(format!("{name} does not tell what is free: {why}")),
     };
     Ok(match (disk.free, &disk.query, &disk.command) {
-        (FreeSpace::Unchecked, _, _) => Ok(Known::Unchecked),
+        (FreeSpace::Unchecked, _, _) => Known::Unchecked,
         (FreeSpace::Given(bytes), _, _) => told("disk.free", Ok(bytes)),
         (FreeSpace::Ask, Some(query), _) => told("disk.free_query", by_query(control, query).await?),
         (FreeSpace::Ask, None, Some(command)) => told("disk.free_command", by_command(command).await),
-        (FreeSpace::Ask, None, None) => Ok(match on_this_machine(control).await? {
-            Ok(free) => Known::Free(free),
+        (FreeSpace::Ask, None, None) => match on_this_machine(control).await? {
+            Ok(free) => Known::Free(with_told(free, disk)),
             Err(why) => Known::Unknown(why),
-        }),
+        },
     })
+}
+
+/// What the user says of tablespaces.
+fn told_spaces(disk: &Disk) -> Vec<Elsewhere> {
+    let one = |(name, free): (&Ident, &u64)| Elsewhere { names: vec![name.clone()], wal: false, free: *free };
+    disk.spaces.iter().map(one).collect()
+}
+
+/// What the user says counts before what was seen.
+fn with_told(mut free: Free, disk: &Disk) -> Free {
+    for other in &mut free.spaces {
+        other.names.retain(|name| !disk.spaces.contains_key(name));
+    }
+    free.spaces.retain(|other| !other.names.is_empty());
+    free.spaces.extend(told_spaces(disk));
+    free
 }
 
 async fn by_query(control: &Session, query: &str) -> Result<Result<u64, String>, Error> {
@@ -113,11 +132,14 @@ async fn on_this_machine(control: &Session) -> Result<Result<Free, String>, Erro
     let Some(identifier) = ledger::system_identifier(&control.client).await? else {
         return Ok(Err("the server does not tell which one it is".to_owned()));
     };
-    Ok(of_directory(&directory, &identifier))
+    let rows = control.client.query(SPACES, &[]).await.doing("ask where tablespaces are")?;
+    let spaces: Vec<(Ident, String)> =
+        rows.iter().map(|row| (Ident::new(row.get::<_, String>(0)), row.get(1))).collect();
+    Ok(of_directory(&directory, &identifier, &spaces))
 }
 
 #[cfg(unix)]
-fn of_directory(directory: &str, identifier: &str) -> Result<Free, String> {
+fn of_directory(directory: &str, identifier: &str, spaces: &[(Ident, String)]) -> Result<Free, String> {
     use std::os::unix::fs::MetadataExt;
     use std::path::Path;
 
@@ -139,16 +161,27 @@ fn of_directory(directory: &str, identifier: &str) -> Result<Free, String> {
     };
     let device = |path: &Path| path.metadata().map(|it| it.dev()).map_err(|error| unreadable(path, error));
     let wal = path.join("pg_wal");
-    let apart = device(&wal)? != device(path)?;
+    let (data, logs) = (device(path)?, device(&wal)?);
+    let mut others: BTreeMap<u64, Elsewhere> = BTreeMap::new();
+    for (name, location) in spaces {
+        // A place inside of the data directory is given relative to it. One that cannot be looked at counts with it.
+        let location = path.join(location);
+        let (Ok(device), Ok(free)) = (device(&location), available(&location)) else { continue };
+        if device != data {
+            let new = || Elsewhere { names: Vec::new(), wal: device == logs, free };
+            others.entry(device).or_insert_with(new).names.push(name.clone());
+        }
+    }
     Ok(Free {
         data: available(path)?,
-        wal: if apart { Some(available(&wal)?) } else { None },
+        wal: if data == logs { None } else { Some(available(&wal)?) },
+        spaces: others.into_values().collect(),
         source: format!("the file system of {directory}"),
     })
 }
 
 #[cfg(not(unix))]
-fn of_directory(_directory: &str, _identifier: &str) -> Result<Free, String> {
+fn of_directory(_directory: &str, _identifier: &str, _spaces: &[(Ident, String)]) -> Result<Free, String> {
     Err("file systems are asked on Unix only".to_owned())
 }
 
@@ -157,6 +190,10 @@ const PLACE: &str = "
 SELECT coalesce(inet_server_addr() <<= '127.0.0.0/8' OR inet_server_addr() <<= '::1/128', true) AS near,
        (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'data_directory') AS data_directory,
        session_user::text AS role";
+
+const SPACES: &str = "
+SELECT spcname::text, pg_tablespace_location(oid) FROM pg_catalog.pg_tablespace
+WHERE spcname NOT IN ('pg_default', 'pg_global') ORDER BY spcname";
 
 /// What keeps WAL on the server's disk. A server that does not say is taken to keep all of it.
 ///
@@ -218,6 +255,8 @@ pub(crate) struct Watch(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     looked: Option<(Instant, Level)>,
+    /// Tablespaces that the step under way fills.
+    fills: BTreeSet<Ident>,
     /// A long statement was ended for this.
     stopped: Option<Level>,
 }
@@ -243,6 +282,14 @@ impl Watch {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whose tablespaces are looked at from now on, beside the data directory and WAL.
+    pub(crate) fn begin(&self, estimate: Option<&StepEstimate>) {
+        let fills = estimate.map(|estimate| estimate.elsewhere.keys().cloned().collect());
+        let mut state = self.state();
+        state.fills = fills.unwrap_or_default();
+        state.looked = None;
+    }
+
     /// The level now, or a moment ago.
     pub(crate) async fn level(&self, control: &Session, disk: &Disk) -> Result<Level, Error> {
         // A number that the user gave for the beginning says nothing of now.
@@ -255,9 +302,9 @@ impl Watch {
             return Ok(level.clone());
         }
         let level = match look(control, disk).await? {
-            Ok(Known::Free(free)) => level(&free, disk.reserve),
-            Ok(Known::Unknown(_) | Known::Unchecked) => Level::Enough,
-            Err(why) => Level::Blind(why),
+            Known::Free(free) => level(&free, disk, &self.state().fills),
+            Known::Unknown(_) | Known::Unchecked => Level::Enough,
+            Known::Silent(why) => Level::Blind(why),
         };
         self.state().looked = Some((Instant::now(), level.clone()));
         Ok(level)
@@ -287,17 +334,27 @@ impl Watch {
     }
 }
 
-fn level(free: &Free, reserve: u64) -> Level {
-    let lowest = free.wal.map_or(free.data, |wal| wal.min(free.data));
-    if lowest >= reserve {
+fn level(free: &Free, disk: &Disk, fills: &BTreeSet<Ident>) -> Level {
+    // What the user said of a tablespace was true of the beginning.
+    let filled = |name: &&Ident| fills.contains(*name) && !disk.spaces.contains_key(*name);
+    let others = free.spaces.iter().filter_map(|other| {
+        let names: Vec<Ident> = other.names.iter().filter(filled).cloned().collect();
+        (!names.is_empty()).then_some((other.free, Lacking::Spaces(names)))
+    });
+    let main = [(free.data, Lacking::Data)].into_iter().chain(free.wal.map(|wal| (wal, Lacking::Wal)));
+    let Some((lowest, place)) = main.chain(others).min_by_key(|(free, _)| *free) else {
+        return Level::Enough;
+    };
+    if lowest >= disk.reserve {
         return Level::Enough;
     }
     Level::Below {
         have: lowest,
         reason: format!(
-            "{} are free on the server's disk, less than the reserve of {} (disk.reserve; by {})",
+            "{} are free {}, less than the reserve of {} (disk.reserve; by {})",
             bytes(lowest),
-            bytes(reserve),
+            place.place(),
+            bytes(disk.reserve),
             free.source
         ),
     }
@@ -317,10 +374,19 @@ mod tests {
 
     #[test]
     fn below_the_reserve_on_either_file_system_is_below() {
-        let free = |data, wal| Free { data, wal, source: "test".into() };
-        assert_eq!(level(&free(10, None), 10), Level::Enough);
-        assert!(matches!(level(&free(9, None), 10), Level::Below { have: 9, .. }));
-        assert!(matches!(level(&free(90, Some(9)), 10), Level::Below { have: 9, .. }));
+        let free = |data, wal| Free { data, wal, spaces: Vec::new(), source: "test".into() };
+        let disk = Disk { reserve: 10, ..Disk::default() };
+        let level = |free: &Free, fills: &[Ident]| level(free, &disk, &fills.iter().cloned().collect());
+        assert_eq!(level(&free(10, None), &[]), Level::Enough);
+        assert!(matches!(level(&free(9, None), &[]), Level::Below { have: 9, .. }));
+        assert!(matches!(level(&free(90, Some(9)), &[]), Level::Below { have: 9, .. }));
+        // A tablespace matters to the step that fills it.
+        let fast = Ident::new("fast");
+        let full = Elsewhere { names: vec![fast.clone()], wal: false, free: 9 };
+        let spaces = Free { spaces: vec![full], ..free(90, None) };
+        assert_eq!(level(&spaces, &[]), Level::Enough);
+        let Level::Below { have: 9, reason } = level(&spaces, &[fast]) else { panic!("{spaces:?}") };
+        assert!(reason.contains("free in tablespace fast, less"), "{reason}");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! How hard to push, and when to give way. Everything has a default that suits a busy production server.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use concertina_plan::estimate::Pace;
+use concertina_plan::sql::ident::Ident;
 
 /// What a run may cost other sessions.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +59,8 @@ pub struct Disk {
     pub query: Option<String>,
     /// A shell command on this machine that prints the free bytes; `query` goes before it.
     pub command: Option<String>,
+    /// Bytes that the user says are free in tablespaces, when a command begins.
+    pub spaces: BTreeMap<Ident, u64>,
     /// Bytes that no step may take. A step that would is not begun, and one that does is paused or stopped. Default 1 GiB.
     pub reserve: u64,
 }
@@ -75,7 +79,7 @@ pub enum FreeSpace {
 
 impl Default for Disk {
     fn default() -> Self {
-        Self { free: FreeSpace::Ask, query: None, command: None, reserve: 1 << 30 }
+        Self { free: FreeSpace::Ask, query: None, command: None, spaces: BTreeMap::new(), reserve: 1 << 30 }
     }
 }
 

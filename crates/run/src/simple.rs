@@ -18,7 +18,7 @@ use crate::executor::{Run, find};
 use crate::forward::number;
 use crate::ledger::{self, MigrationRow, NewMigration, StepKey};
 use crate::state::{MigrationFile, MigrationState, StepState};
-use crate::{failpoint, files, introspect, lease, rights};
+use crate::{denied, failpoint, files, introspect, lease, rights};
 
 pub(crate) async fn apply(engine: &Engine, run: &mut Run, given: &[MigrationFile]) -> Result<Outcome, Error> {
     let rows = ledger::migrations(&run.work.client).await?;
@@ -247,7 +247,11 @@ impl OneFile<'_> {
 
     async fn execute(&self, piece: &Verbatim) -> Result<(), Error> {
         let what = format!("{}.sql, line {}", self.file.name, piece.line);
-        self.session.client.batch_execute(&piece.sql).await.doing(&what)
+        match self.session.client.batch_execute(&piece.sql).await.doing(&what) {
+            // Asked on another session: this one's transaction has failed.
+            Err(error) => Err(denied::explained(&self.run.work, error, &piece.sql).await),
+            done => done,
+        }
     }
 
     async fn log_late(&self, client: &tokio_postgres::Client) -> Result<(), Error> {

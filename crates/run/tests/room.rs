@@ -182,7 +182,7 @@ async fn a_server_on_this_machine_is_asked_only_where_it_is_certainly_this_one()
     ] {
         let target = Target::resolve(Some(&url)).unwrap();
         let control = target.connect_control("test", &Settings::default()).await.unwrap();
-        match room::look(&control, &Disk::default()).await.unwrap().unwrap() {
+        match room::look(&control, &Disk::default()).await.unwrap() {
             Known::Free(free) => assert!(known && free.data > 0 && free.wal.is_none(), "{free:?}"),
             other => assert!(!known && matches!(other, Known::Unknown(_)), "{other:?}"),
         }
@@ -196,7 +196,7 @@ async fn a_server_on_this_machine_is_asked_only_where_it_is_certainly_this_one()
     let moved = control_file(&server).with_extension("own");
     std::fs::rename(control_file(&server), &moved).unwrap();
     std::fs::write(control_file(&server), &theirs).unwrap();
-    let seen = room::look(&control, &Disk::default()).await.unwrap().unwrap();
+    let seen = room::look(&control, &Disk::default()).await.unwrap();
     std::fs::rename(&moved, control_file(&server)).unwrap();
     if own[..8] == theirs[..8] {
         // Both were copied from one template: nothing tells them apart, nor need it.
@@ -204,4 +204,63 @@ async fn a_server_on_this_machine_is_asked_only_where_it_is_certainly_this_one()
     } else {
         assert!(matches!(&seen, Known::Unknown(why) if why.contains("another server")), "{seen:?}");
     }
+}
+
+/// A tablespace, on another file system than the server's if this machine has one.
+#[tokio::test]
+async fn a_tablespace_is_measured_by_itself() {
+    let server = Server::start_default().await.unwrap();
+    let client = server.connect("postgres").await.unwrap();
+    let base = if std::path::Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/tmp" };
+    let directory = format!("{base}/concertina-room-{}", std::process::id());
+    let shell = |command: String| format!("COPY (SELECT 1) TO PROGRAM '{command}'");
+    // The server's own user must own it.
+    client.batch_execute(&shell(format!("mkdir -m 700 {directory}"))).await.unwrap();
+    client.batch_execute(&format!("CREATE TABLESPACE \"Fast\" LOCATION '{directory}'")).await.unwrap();
+    for statement in SCHEMA.split(';') {
+        client.batch_execute(statement).await.unwrap();
+    }
+    client.batch_execute("ALTER INDEX t_a_idx SET TABLESPACE \"Fast\"").await.unwrap();
+    let settings = Settings { disk: Disk { reserve: 0, ..Disk::default() }, ..settings() };
+    let run = runner_at(&server.url("postgres"), settings.clone()).await;
+    run.engine.init().await.unwrap();
+    let look = async |name: &str, sql: &str| {
+        let file = MigrationFile { name: name.to_owned(), text: sql.to_owned() };
+        let plan = run.engine.plan(&file).await.unwrap();
+        (file, run.engine.outlook(&[&plan]).await.unwrap().remove(0))
+    };
+    let fast = Ident::new("Fast");
+    let within = "SELECT coalesce(sum(pg_relation_size(c.oid)), 0)::bigint FROM pg_class AS c
+        JOIN pg_tablespace AS t ON t.oid = reltablespace WHERE spcname = 'Fast'";
+    let before = number(&client, within).await;
+    let (file, outlook) = look("0001_index", "CREATE INDEX i ON t (b) TABLESPACE \"Fast\"").await;
+    let Known::Free(free) = &outlook.free else { panic!("{outlook:?}") };
+    // Seen by itself exactly where it is another file system.
+    use std::os::unix::fs::MetadataExt;
+    let device = |path: &str| std::fs::metadata(path).unwrap().dev();
+    let data: String = client.query_one("SHOW data_directory", &[]).await.unwrap().get(0);
+    let seen = free.spaces.iter().any(|other| other.names == [fast.clone()]);
+    assert_eq!(seen, device(&data) != device(base), "{free:?}");
+    let told = outlook.demands.iter().filter_map(|demand| demand.spaces.get(&fast)).max().copied().unwrap();
+    run.engine.expand(&[file.clone()], None).await.unwrap();
+    let grown = number(&client, within).await - before;
+    assert!(0 < grown && grown <= told, "{grown} of {told}");
+
+    // Entries of the index that is there: a rewritten row has one in each index.
+    let (_, outlook) = look("0002_rows", "UPDATE t SET a = a + 1").await;
+    assert!(outlook.steps.iter().any(|step| step.elsewhere.contains_key(&fast)), "{outlook:?}");
+    // What is told of it counts.
+    let disk = Disk { spaces: [(fast.clone(), 1)].into(), ..settings.disk.clone() };
+    let full = runner_at(&server.url("postgres"), Settings { disk, ..settings }).await;
+    let file = MigrationFile {
+        name: "0003_more".to_owned(),
+        text: "CREATE INDEX j ON t (b) TABLESPACE \"Fast\"".to_owned(),
+    };
+    let error = full.engine.expand(&[file], Some("0003_more")).await.unwrap_err();
+    let concertina_run::Error::NoRoom { have: 1, message, .. } = error else { panic!("{error}") };
+    assert!(message.contains("in tablespace \"Fast\", and 1 bytes may be used"), "{message}");
+
+    client.batch_execute("DROP INDEX t_a_idx, i").await.unwrap();
+    client.batch_execute("DROP TABLESPACE \"Fast\"").await.unwrap();
+    client.batch_execute(&shell(format!("rm -r {directory}"))).await.unwrap();
 }

@@ -1,10 +1,12 @@
 //! `concertina.toml` itself: sections, defaults, and errors with a position.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use concertina_plan::policy::Policy;
+use concertina_plan::sql::ident::Ident;
 use concertina_run::settings::{Disk, FreeSpace, Settings, Throttle};
 use serde::Deserialize;
 
@@ -93,6 +95,9 @@ pub struct DiskSection {
     pub free_query: Option<String>,
     /// Command that prints the free bytes.
     pub free_command: Option<String>,
+    /// What is free in tablespaces.
+    #[serde(deserialize_with = "value::sizes")]
+    pub tablespaces: BTreeMap<Ident, u64>,
     /// What is left alone.
     #[serde(deserialize_with = "value::size")]
     pub reserve: u64,
@@ -147,6 +152,7 @@ impl File {
                 free: self.disk.free,
                 query: self.disk.free_query.clone(),
                 command: self.disk.free_command.clone(),
+                spaces: self.disk.tablespaces.clone(),
                 reserve: self.disk.reserve,
             },
             role: self.database.role.clone(),
@@ -200,8 +206,8 @@ impl Default for ThrottleSection {
 
 impl Default for DiskSection {
     fn default() -> Self {
-        let Disk { free, query, command, reserve } = Disk::default();
-        Self { free, free_query: query, free_command: command, reserve }
+        let Disk { free, query, command, spaces, reserve } = Disk::default();
+        Self { free, free_query: query, free_command: command, tablespaces: spaces, reserve }
     }
 }
 
@@ -255,6 +261,10 @@ mod tests {
         assert_eq!(free("false").unwrap(), FreeSpace::Unchecked);
         assert!(free("true").is_err() && free("\"much\"").is_err());
         assert!(File::parse("[disk]\nreserve = false\n").is_err());
+        let spaces = File::parse("[disk.tablespaces]\n\"Fast Disk\" = \"2GB\"\nslow = 7\n").unwrap();
+        let expected = [(Ident::new("Fast Disk"), 2 << 30), (Ident::new("slow"), 7)];
+        assert_eq!(spaces.settings().disk.spaces, expected.into());
+        assert!(File::parse("[disk.tablespaces]\nfast = \"much\"\n").is_err());
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Durations, sizes and shares as people write them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use concertina_plan::sql::ident::Ident;
 use concertina_run::settings::FreeSpace;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
@@ -70,6 +72,14 @@ pub(super) fn free_space<'de, D: Deserializer<'de>>(deserializer: D) -> Result<F
 /// A number of bytes, or text with a unit.
 pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     size_or_false(deserializer)?.ok_or_else(|| D::Error::custom("false is not a size"))
+}
+
+/// Sizes by the name of what has them.
+pub(super) fn sizes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Ident, u64>, D::Error> {
+    #[derive(Deserialize)]
+    struct Bytes(#[serde(deserialize_with = "size")] u64);
+    let sizes = BTreeMap::<String, Bytes>::deserialize(deserializer)?;
+    Ok(sizes.into_iter().map(|(name, Bytes(bytes))| (Ident::new(name), bytes)).collect())
 }
 
 /// A number of bytes, text with a unit, or `false` for "no bound".

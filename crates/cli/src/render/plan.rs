@@ -1,9 +1,10 @@
 //! A plan for reviewers: `concertina_plan::explain`, coloured.
 
 use anstyle::Style;
-use concertina_plan::estimate::{Expected, bytes, span};
+use concertina_plan::estimate::{Elsewhere, Expected, Free, bytes, span};
 use concertina_plan::explain::{Role, estimated};
 use concertina_plan::plan::Plan;
+use concertina_plan::sql::ident::{Ident, list};
 use concertina_run::outlook::Outlook;
 use concertina_run::room::Known;
 
@@ -59,17 +60,25 @@ fn before(outlook: &Outlook) -> String {
     let mut out = format!("Time: {}\n", span(&expected));
     if outlook.need() > 0 {
         let free = match &outlook.free {
-            Known::Free(free) => format!("; {} are free, by {}", bytes(free.data), free.source),
+            Known::Free(free) => {
+                format!("; {} are free, by {}{}", bytes(free.data), free.source, apart(outlook, free))
+            }
             Known::Unknown(why) => format!("; what is free is not known: {why}"),
-            Known::Unchecked => String::new(),
+            Known::Silent(_) | Known::Unchecked => String::new(),
         };
         out.push_str(&format!("Room: up to {} on the server's disk{free}\n", bytes(outlook.need())));
     }
+    if let Known::Silent(why) = &outlook.free {
+        out.push_str(&format!(
+            "{BAD}Room could not be measured{BAD:#}, and nothing begins before it is: {why}\n"
+        ));
+    }
     if let Some(short) = &outlook.shortage {
         out.push_str(&format!(
-            "{BAD}Not enough room{BAD:#} for step {}: it needs {}, and {} may be used\n",
+            "{BAD}Not enough room{BAD:#} for step {}: it needs {} {}, and {} may be used\n",
             short.step + 1,
             bytes(short.need),
+            short.place.place(),
             bytes(short.have)
         ));
     }
@@ -77,6 +86,15 @@ fn before(outlook: &Outlook) -> String {
         out.push_str(&format!("{WARN}WAL is held back{WARN:#} by {}\n", holder.what));
     }
     out
+}
+
+/// What is free in tablespaces that it fills.
+fn apart(outlook: &Outlook, free: &Free) -> String {
+    let filled = |name: &&Ident| outlook.demands.iter().any(|demand| demand.spaces.contains_key(*name));
+    let names = |other: &Elsewhere| -> Vec<Ident> { other.names.iter().filter(filled).cloned().collect() };
+    let others =
+        free.spaces.iter().map(|other| (names(other), other.free)).filter(|(names, _)| !names.is_empty());
+    others.map(|(names, free)| format!("; {} in tablespace {}", bytes(free), list(&names))).collect()
 }
 
 fn style(role: Role) -> Style {

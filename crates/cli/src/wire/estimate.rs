@@ -1,6 +1,9 @@
 //! What is expected of steps, in several documents.
 
+use std::collections::BTreeMap;
+
 use concertina_plan::estimate::{self, Basis, Expected, Room, StepEstimate};
+use concertina_plan::sql::ident::Ident;
 use concertina_run::ledger::EstimateRow;
 use concertina_run::outlook::Outlook;
 use concertina_run::room::Known;
@@ -45,10 +48,49 @@ pub struct Disk {
     pub free_bytes: Option<u64>,
     /// How that is known, or why it is not, in words.
     pub source: Option<String>,
+    /// What of the need lies in tablespaces of their own, and what is free there.
+    pub tablespaces: Vec<Tablespace>,
+    /// What is configured to tell what is free does not answer; `source` says why. `expand` and `contract` do not begin then.
+    pub failed: bool,
     /// Number of the first step for which it is not enough, from 1. `expand` and `contract` do not begin then.
     pub short_step: Option<usize>,
     /// What holds WAL back on the server, in words.
     pub wal_held_by: Vec<String>,
+}
+
+/// Room in one tablespace.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Tablespace {
+    /// Its name.
+    pub name: String,
+    /// The most that is needed there at any time, in bytes.
+    pub need_bytes: u64,
+    /// Bytes that are free on its file system; absent where that is not known, and then it counts with the data directory.
+    pub free_bytes: Option<u64>,
+}
+
+impl Tablespace {
+    fn all(outlook: &Outlook) -> Vec<Self> {
+        let mut needs: BTreeMap<&Ident, u64> = BTreeMap::new();
+        for (name, bytes) in outlook.demands.iter().flat_map(|demand| &demand.spaces) {
+            let need = needs.entry(name).or_default();
+            *need = (*need).max(*bytes);
+        }
+        let free = |name: &Ident| match &outlook.free {
+            Known::Free(free) => {
+                free.spaces.iter().find(|other| other.names.contains(name)).map(|it| it.free)
+            }
+            Known::Unknown(_) | Known::Silent(_) | Known::Unchecked => None,
+        };
+        needs
+            .into_iter()
+            .map(|(name, need_bytes)| Self {
+                name: name.as_str().to_owned(),
+                need_bytes,
+                free_bytes: free(name),
+            })
+            .collect()
+    }
 }
 
 impl Estimate {
@@ -96,13 +138,15 @@ impl From<&Outlook> for Disk {
     fn from(outlook: &Outlook) -> Self {
         let (free_bytes, source) = match &outlook.free {
             Known::Free(free) => (Some(free.data), Some(free.source.clone())),
-            Known::Unknown(why) => (None, Some(why.clone())),
+            Known::Unknown(why) | Known::Silent(why) => (None, Some(why.clone())),
             Known::Unchecked => (None, None),
         };
         Self {
             need_bytes: outlook.need(),
             free_bytes,
             source,
+            tablespaces: Tablespace::all(outlook),
+            failed: matches!(outlook.free, Known::Silent(_)),
             short_step: outlook.shortage.as_ref().map(|short| short.step + 1),
             wal_held_by: outlook.wal.holders.iter().map(|holder| holder.what.clone()).collect(),
         }

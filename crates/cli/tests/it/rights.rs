@@ -126,11 +126,47 @@ async fn as_written_all_missing_rights_are_named_before_anything_runs() {
         server.psql("My Shop", grant).await.unwrap();
     }
     // What statements of data need is not looked up: the server says it, and the first file stays done.
-    let denied = project.expect(15, &["apply", "--simple"]);
-    assert!(denied.stderr.contains("0002_more.sql, line"), "{denied:?}");
+    let denied = simple(12);
+    assert!(denied["message"].as_str().unwrap().contains("0002_more.sql, line"), "{denied}");
     assert_eq!(project.json(0, &["status"])["migrations"][0]["state"], "done");
-    server.psql("My Shop", "GRANT team TO \"Deploy\"").await.unwrap();
+    let grants = grants(&denied["missing_rights"]);
+    assert_eq!(grants, ["GRANT SELECT, UPDATE ON TABLE \"App\".users TO \"Deploy\""], "{denied}");
+    server.psql("My Shop", &grants[0]).await.unwrap();
     project.expect(0, &["apply", "--simple"]);
+}
+
+/// What expressions and triggers use is not looked up beforehand. The server says no, and the statement that helps is found by name.
+#[tokio::test]
+async fn what_the_server_denies_while_it_runs_is_granted_by_what_is_printed() {
+    let (server, project) = start().await;
+    let schema = r#"
+        CREATE FUNCTION "App".cents(numeric, "Of" text DEFAULT '') RETURNS bigint IMMUTABLE LANGUAGE sql AS 'SELECT round($1 * 100)::bigint';
+        REVOKE EXECUTE ON FUNCTION "App".cents FROM PUBLIC;
+        CREATE TABLE "App"."Log" (what text);
+        CREATE FUNCTION "App".note() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN INSERT INTO "App"."Log" VALUES (TG_OP); RETURN NEW; END $$;
+        CREATE TRIGGER note AFTER UPDATE ON "App"."Orders" FOR EACH ROW EXECUTE FUNCTION "App".note();
+        CREATE TABLE "App"."Rows" (n int); ALTER TABLE "App"."Rows" OWNER TO "The Owner";
+        ALTER TABLE "App"."Rows" ENABLE ROW LEVEL SECURITY; ALTER TABLE "App"."Rows" FORCE ROW LEVEL SECURITY;
+        GRANT "The Owner" TO "Deploy"; GRANT CREATE ON DATABASE "My Shop" TO "Deploy"; GRANT USAGE, CREATE ON SCHEMA "App" TO "Deploy""#;
+    server.psql("My Shop", schema).await.unwrap();
+    project.migration(
+        "0001_cents",
+        "UPDATE \"App\".\"Orders\" SET total = \"App\".cents(total);
+         ALTER TABLE \"App\".\"Rows\" ALTER COLUMN n SET NOT NULL;",
+    );
+    for grant in [
+        "GRANT EXECUTE ON FUNCTION \"App\".cents(numeric, \"Of\" text) TO \"Deploy\"",
+        "GRANT INSERT ON TABLE \"App\".\"Log\" TO \"Deploy\"",
+        "ALTER ROLE \"Deploy\" BYPASSRLS",
+    ] {
+        let error = project.json(12, &["expand"]);
+        assert_eq!((&error["kind"], &error["sqlstate"]), (&"privilege".into(), &"42501".into()));
+        assert_eq!(grants(&error["missing_rights"]), [grant], "{error}");
+        assert!(error["message"].as_str().unwrap().contains(grant), "{error}");
+        server.psql("My Shop", grant).await.unwrap();
+    }
+    project.expect(0, &["expand"]);
 }
 
 #[tokio::test]

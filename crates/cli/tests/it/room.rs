@@ -161,6 +161,12 @@ async fn nothing_begins_without_room_and_the_way_out_is_one() {
         config(disk);
         let error = refused(&project, &[]);
         assert!(error["message"].as_str().unwrap().contains(says), "{says} in {error}");
+        // A plan is shown all the same.
+        let plan = project.expect(0, &["plan"]).stdout;
+        let (number, seen) = (says == "0 bytes may be used", project.json(0, &["plan"]));
+        assert_eq!(plan.contains("Room could not be measured"), !number, "{plan}");
+        assert!(plan.contains(says) && plan.contains("twice"), "{says} in {plan}");
+        assert_eq!(seen["plans"][0]["disk"]["failed"], !number, "{seen}");
     }
     // A slot that nobody reads holds back what the migration writes.
     client.batch_execute("SELECT pg_create_physical_replication_slot('old', true)").await.unwrap();

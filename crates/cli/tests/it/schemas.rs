@@ -1,11 +1,14 @@
 //! Every document that is printed fits its published JSON Schema.
 
+use std::collections::BTreeMap;
+
 use concertina::failure::{self, Failure, Refusal};
 use concertina::wire::{self, Document};
 use concertina::{ExitCode, render};
 use concertina_plan::diagnostic::{Code, Diagnostic};
 use concertina_plan::estimate::{
-    Basis, Demand, Expected, Free, Holder, Load, Measure, Room, Shortage, StepEstimate, WalKeeping,
+    Basis, Demand, Elsewhere, Expected, Free, Holder, Lacking, Load, Measure, Room, Shortage, StepEstimate,
+    WalKeeping,
 };
 use concertina_plan::pg::lock::LockMode;
 use concertina_plan::pg::version::Version;
@@ -133,15 +136,25 @@ fn kept() -> EstimateRow {
 
 #[test]
 fn plan_document() {
+    let fast = || Ident::new("Fast");
     let outlook = |free, basis| {
         let load = Load { measure: Measure::Scan, amount: 7 };
-        let step =
-            StepEstimate { load, expected: Expected { low: 0.0, high: 1.5, basis }, room: kept().room };
-        let short = Shortage { step: 0, need: 3, have: 2, wal: 1, wal_only: false };
+        let step = StepEstimate {
+            load,
+            expected: Expected { low: 0.0, high: 1.5, basis },
+            room: kept().room,
+            elsewhere: BTreeMap::new(),
+        };
+        let short = Shortage { step: 0, need: 3, have: 2, wal: 1, place: Lacking::Data };
         Outlook {
             steps: vec![step; plan().steps.len()],
             left: vec![0],
-            demands: vec![Demand { step: 0, data: 1, wal: 2 }],
+            demands: vec![Demand {
+                step: 0,
+                data: 1,
+                wal: 2,
+                spaces: BTreeMap::from([(fast(), 4), (Ident::new("slow"), 5)]),
+            }],
             wal: WalKeeping {
                 max_wal_size: 1,
                 keep_size: 0,
@@ -151,7 +164,8 @@ fn plan_document() {
             shortage: Some(short),
         }
     };
-    let known = Known::Free(Free { data: 2, wal: Some(1), source: "df".into() });
+    let apart = Elsewhere { names: vec![fast()], wal: false, free: 3 };
+    let known = Known::Free(Free { data: 2, wal: Some(1), spaces: vec![apart], source: "df".into() });
     let mut planned = wire::PlannedMigration::new(&plan(), false, vec!["0000_z".into()]);
     planned.add_outlook(&outlook(known, Basis::Measured(3)));
     let mut unknown = planned.clone();

@@ -2,6 +2,8 @@
 //!
 //! Measured by a test on a real server (crates/run/tests/room.rs): growth of heap and indexes, and WAL written, are within these.
 
+use std::collections::BTreeMap;
+
 use super::sizes::{Sizes, Table};
 use crate::catalog::Index;
 use crate::effect::Effect;
@@ -19,13 +21,39 @@ pub struct Room {
     pub wal: u64,
 }
 
-impl Room {
-    fn plus(self, other: Self) -> Self {
-        Self {
-            keeps: self.keeps + other.keeps,
-            passing: self.passing + other.passing,
-            wal: self.wal + other.wal,
+/// What of a step's room lies in one tablespace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// As [`Room::keeps`].
+    pub keeps: u64,
+    /// As [`Room::passing`].
+    pub passing: u64,
+}
+
+/// Room as it is summed up, each part in its place.
+#[derive(Default)]
+struct Needed {
+    room: Room,
+    elsewhere: BTreeMap<Ident, Used>,
+}
+
+impl Needed {
+    fn keeps(&mut self, space: Option<&Ident>, bytes: u64) {
+        self.room.keeps += bytes;
+        if let Some(space) = space {
+            self.elsewhere.entry(space.clone()).or_default().keeps += bytes;
         }
+    }
+
+    fn passes(&mut self, space: Option<&Ident>, bytes: u64) {
+        self.room.passing += bytes;
+        if let Some(space) = space {
+            self.elsewhere.entry(space.clone()).or_default().passing += bytes;
+        }
+    }
+
+    fn logs(&mut self, table: &Table, bytes: u64) {
+        self.room.wal += if table.unlogged { 0 } else { bytes };
     }
 }
 
@@ -45,27 +73,28 @@ const ENTRY_RECORD: u64 = 90;
 /// Bytes of a value about whose column nothing is known.
 const VALUE: u64 = 32;
 
-pub(super) fn of(step: &Step, plan: &Plan, sizes: &Sizes) -> Room {
+pub(super) fn of(step: &Step, plan: &Plan, sizes: &Sizes) -> (Room, BTreeMap<Ident, Used>) {
+    let mut needed = Needed::default();
     if let Action::Backfill(work) = &step.action {
-        return backfill(work, plan, sizes);
+        backfill(work, plan, sizes, &mut needed);
+        return (needed.room, needed.elsewhere);
     }
-    let all = step.work.iter().map(|work| {
+    for work in &step.work {
         let table = sizes.of(&work.relation);
         match work.what {
             // A scan may write hint bits, which costs no room, and with page checksums WAL that an earlier scan has paid for.
-            WorkKind::Scan => Room::default(),
-            WorkKind::IndexBuild => index_build(step, plan, &work.relation, table),
+            WorkKind::Scan => {}
+            WorkKind::IndexBuild => index_build(step, plan, sizes, (&work.relation, table), &mut needed),
             WorkKind::Rewrite | WorkKind::Rows => {
-                let bytes = table.heap + table.toast + table.index_bytes();
-                Room { keeps: 0, passing: bytes, wal: logged(table, bytes) }
+                needed.passes(table.space.as_ref(), table.heap + table.toast);
+                for (index, bytes) in &table.indexes {
+                    needed.passes(table.index_spaces.get(index), *bytes);
+                }
+                needed.logs(table, table.heap + table.toast + table.index_bytes());
             }
         }
-    });
-    all.fold(Room::default(), Room::plus)
-}
-
-fn logged(table: &Table, bytes: u64) -> u64 {
-    if table.unlogged { 0 } else { bytes }
+    }
+    (needed.room, needed.elsewhere)
 }
 
 /// Pages are not filled to the last byte, and leaves of an index to 90 %.
@@ -76,7 +105,13 @@ fn paged(bytes: u64) -> u64 {
 /// The index, and as much again to sort it where `maintenance_work_mem` does not hold it.
 /// Source: "Building Indexes Concurrently" in doc/src/sgml/ref/create_index.sgml; the whole index is logged page by page
 /// (`_bt_blwritepage` in src/backend/access/nbtree/nbtsort.c).
-fn index_build(step: &Step, plan: &Plan, relation: &Name, table: &Table) -> Room {
+fn index_build(
+    step: &Step,
+    plan: &Plan,
+    sizes: &Sizes,
+    (relation, table): (&Name, &Table),
+    needed: &mut Needed,
+) {
     let made: Vec<&Index> = step
         .provides
         .iter()
@@ -85,13 +120,33 @@ fn index_build(step: &Step, plan: &Plan, relation: &Name, table: &Table) -> Room
             _ => None,
         })
         .collect();
-    let size = match made.as_slice() {
+    let built: Vec<(u64, Option<Ident>)> = if made.is_empty() {
         // It builds anew what is there.
-        [] => table.index_bytes(),
-        indexes => indexes.iter().map(|index| index_size(index, plan, relation, table)).sum(),
+        table.indexes.iter().map(|(name, bytes)| (*bytes, table.index_spaces.get(name).cloned())).collect()
+    } else {
+        made.iter()
+            .map(|index| (index_size(index, plan, relation, table), space(index, table, sizes)))
+            .collect()
     };
-    let size = paged(size);
-    Room { keeps: size, passing: size, wal: logged(table, size) }
+    for (size, space) in built {
+        let size = paged(size);
+        needed.keeps(space.as_ref(), size);
+        needed.passes(sizes.temporary_space.as_ref(), size);
+        needed.logs(table, size);
+    }
+}
+
+/// Where a new index goes. Source: "TABLESPACE" in doc/src/sgml/ref/create_index.sgml.
+fn space(index: &Index, table: &Table, sizes: &Sizes) -> Option<Ident> {
+    if table.indexes.contains_key(&index.name) {
+        return table.index_spaces.get(&index.name).cloned();
+    }
+    let named = crate::sql::index_text::tablespace(&index.definition);
+    match named {
+        Some(name) if name.as_str() == "pg_default" => None,
+        Some(name) => Some(name),
+        None => sizes.default_space.clone(),
+    }
 }
 
 fn index_size(index: &Index, plan: &Plan, relation: &Name, table: &Table) -> u64 {
@@ -157,66 +212,70 @@ fn type_width(data_type: &str) -> u64 {
     }
 }
 
-fn backfill(work: &Backfill, plan: &Plan, sizes: &Sizes) -> Room {
+fn backfill(work: &Backfill, plan: &Plan, sizes: &Sizes, needed: &mut Needed) {
     let table = sizes.of(&work.table);
     let rows = if sizes.tables.contains_key(&work.table) { table.rows } else { work.rows };
     let row = table.heap.checked_div(rows).unwrap_or(ROW + VALUE);
-    let (keeps, wal) = written(&work.write, work, plan, (table, rows, row));
-    let passing = match &work.walk {
-        Walk::RowSet(set) => {
-            // A table of the keys with a number each, and an index on that number.
-            let key: u64 = set.key.iter().map(|column| width(plan, &work.table, table, column)).sum();
-            paged(rows * (ROW + 8 + key.next_multiple_of(8))) + paged(rows * (ENTRY + 8))
-        }
-        Walk::Pages { .. } | Walk::Key { .. } => 0,
-    };
-    Room { keeps, passing, wal: logged(table, wal + passing) }
+    let mut wal = written(&work.write, work, plan, sizes, (table, rows, row), needed);
+    if let Walk::RowSet(set) = &work.walk {
+        // A table of the keys with a number each, and an index on that number.
+        let key: u64 = set.key.iter().map(|column| width(plan, &work.table, table, column)).sum();
+        let bytes = paged(rows * (ROW + 8 + key.next_multiple_of(8))) + paged(rows * (ENTRY + 8));
+        needed.passes(sizes.default_space.as_ref(), bytes);
+        wal += bytes;
+    }
+    needed.logs(table, wal);
 }
 
-/// Bytes that stay, and bytes of WAL.
+/// Returns bytes of WAL.
 fn written(
     write: &Write,
     work: &Backfill,
     plan: &Plan,
+    sizes: &Sizes,
     (table, rows, row): (&Table, u64, u64),
-) -> (u64, u64) {
-    let anew = |columns: &[&Ident]| {
+    needed: &mut Needed,
+) -> u64 {
+    let anew = |columns: &[&Ident], needed: &mut Needed| {
         let new = new_values(columns, plan, work, table, rows);
-        (versions(&work.walk, table) + new, updated(table, rows, row) + new)
+        versions(&work.walk, table, needed);
+        needed.keeps(table.space.as_ref(), new);
+        updated(table, rows, row) + new
     };
     let values = |columns: &mut dyn Iterator<Item = &Ident>| -> u64 {
         columns.map(|column| width(plan, &work.table, table, column)).sum()
     };
     // A table of rows with these bytes of values, and the index of its key.
-    let copied = |values: u64, key: u64| {
+    let copied = |values: u64, key: u64, space: &Option<Ident>, needed: &mut Needed| {
         let rows_and_index = paged(rows * (ROW + values.next_multiple_of(8)))
             + paged(rows * (ENTRY + key.next_multiple_of(8)));
-        (rows_and_index, rows_and_index + rows * (RECORD + ENTRY_RECORD))
+        needed.keeps(space.as_ref(), rows_and_index);
+        rows_and_index + rows * (RECORD + ENTRY_RECORD)
     };
     match write {
-        Write::Update { set, .. } => anew(&set.iter().map(|(column, _)| column).collect::<Vec<_>>()),
-        Write::Restore { column, .. } => anew(&[column]),
+        Write::Update { set, .. } => anew(&set.iter().map(|(column, _)| column).collect::<Vec<_>>(), needed),
+        Write::Restore { column, .. } => anew(&[column], needed),
         // Old values that a trigger or replica identity needs are logged with the row.
-        Write::Delete { .. } => (0, rows * RECORD + table.heap),
+        Write::Delete { .. } => rows * RECORD + table.heap,
         Write::Copy { columns, .. } => {
             let key = match &work.walk {
                 Walk::Key { columns } => values(&mut columns.iter()),
                 Walk::Pages { .. } | Walk::RowSet(_) => VALUE,
             };
-            copied(values(&mut columns.iter()), key)
+            copied(values(&mut columns.iter()), key, &sizes.default_space, needed)
         }
         Write::Keeping { what, key, columns, .. } => {
             // Of an update, both what it finds and what it leaves.
             let images = if matches!(**what, Write::Delete { .. }) { 1 } else { 2 };
             let key = values(&mut key.iter());
-            let (kept, kept_wal) = copied(key + images * values(&mut columns.iter()), key);
-            let (keeps, wal) = written(what, work, plan, (table, rows, row));
-            (keeps + kept, wal + kept_wal)
+            let bytes = key + images * values(&mut columns.iter());
+            let kept = copied(bytes, key, &sizes.default_space, needed);
+            kept + written(what, work, plan, sizes, (table, rows, row), needed)
         }
-        Write::PutBack { columns, deleted: false, .. } => anew(&columns.iter().collect::<Vec<_>>()),
+        Write::PutBack { columns, deleted: false, .. } => anew(&columns.iter().collect::<Vec<_>>(), needed),
         Write::PutBack { key, columns, deleted: true, .. } => {
             let key_bytes = values(&mut key.iter());
-            copied(key_bytes + values(&mut columns.iter()), key_bytes)
+            copied(key_bytes + values(&mut columns.iter()), key_bytes, &table.space, needed)
         }
     }
 }
@@ -233,11 +292,14 @@ fn new_values(columns: &[&Ident], plan: &Plan, work: &Backfill, table: &Table, r
 
 /// Dead versions of rows and of their index entries. In passes, most new versions find room on their own page (measured: the heap
 /// hardly grows); half is for a snapshot of another session that keeps them from it now and then. Otherwise every row is there twice.
-fn versions(walk: &Walk, table: &Table) -> u64 {
-    let twice = table.heap + table.index_bytes();
-    match walk {
-        Walk::Pages { stride: 1 } | Walk::Key { .. } => twice,
-        Walk::Pages { .. } | Walk::RowSet(_) => twice / 2,
+fn versions(walk: &Walk, table: &Table, needed: &mut Needed) {
+    let share = match walk {
+        Walk::Pages { stride: 1 } | Walk::Key { .. } => 1,
+        Walk::Pages { .. } | Walk::RowSet(_) => 2,
+    };
+    needed.keeps(table.space.as_ref(), table.heap / share);
+    for (index, bytes) in &table.indexes {
+        needed.keeps(table.index_spaces.get(index), bytes / share);
     }
 }
 

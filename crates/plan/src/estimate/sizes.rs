@@ -10,6 +10,10 @@ use crate::sql::ident::{Ident, Name};
 pub struct Sizes {
     /// Plain tables, partitions and materialized views.
     pub tables: BTreeMap<Name, Table>,
+    /// The tablespace of what is made without naming one; `None` is the data directory, here and below.
+    pub default_space: Option<Ident>,
+    /// The tablespace of temporary files.
+    pub temporary_space: Option<Ident>,
 }
 
 /// The size of one table.
@@ -27,6 +31,10 @@ pub struct Table {
     pub widths: BTreeMap<Ident, u64>,
     /// It writes no WAL.
     pub unlogged: bool,
+    /// Its tablespace.
+    pub space: Option<Ident>,
+    /// Tablespaces of its indexes, those that lie in one of their own.
+    pub index_spaces: BTreeMap<Ident, Ident>,
 }
 
 impl Sizes {
@@ -39,6 +47,8 @@ impl Sizes {
             indexes: BTreeMap::new(),
             widths: BTreeMap::new(),
             unlogged: false,
+            space: None,
+            index_spaces: BTreeMap::new(),
         };
         self.tables.get(table).unwrap_or(EMPTY)
     }

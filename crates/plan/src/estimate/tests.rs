@@ -14,8 +14,9 @@ fn sizes(rows: u64) -> Sizes {
         indexes: BTreeMap::from([(Ident::new("t_pkey"), rows * 20)]),
         widths: BTreeMap::from([(Ident::new("id"), 8), (Ident::new("v"), 20)]),
         unlogged: false,
+        ..Table::default()
     };
-    Sizes { tables: BTreeMap::from([(Name::new("public", "t"), table)]) }
+    Sizes { tables: BTreeMap::from([(Name::new("public", "t"), table)]), ..Sizes::default() }
 }
 
 fn sample(measure: Measure, amount: f64, seconds: f64) -> Sample {
@@ -157,6 +158,7 @@ fn the_step_at_which_room_runs_out_is_named() {
         load: Load { measure: Measure::Scan, amount: 1 },
         expected: expected(Load { measure: Measure::Scan, amount: 1 }, &[], PACE),
         room: Room { keeps, passing, wal },
+        elsewhere: BTreeMap::new(),
     };
     let all = [step(100, 0, 0), step(0, 0, 0), step(50, 200, 30), step(10, 0, 0)];
     let wal = WalKeeping { max_wal_size: 10, ..WalKeeping::default() };
@@ -165,15 +167,61 @@ fn the_step_at_which_room_runs_out_is_named() {
         demanded.iter().map(|it| (it.step, it.data, it.wal)).collect::<Vec<_>>(),
         [(0, 100, 0), (2, 350, 11), (3, 160, 11)]
     );
-    let free = |data, wal| Free { data, wal, source: "test".into() };
+    let free = |data, wal| Free { data, wal, spaces: Vec::new(), source: "test".into() };
     assert_eq!(shortage(&demanded, &free(371, None), 10), None);
     let short = shortage(&demanded, &free(370, None), 10).unwrap();
     assert_eq!((short.step, short.need, short.have, short.wal), (2, 361, 360, 11));
     // WAL on a disk of its own counts there.
     assert_eq!(shortage(&demanded, &free(350, Some(11)), 0), None);
     let short = shortage(&demanded, &free(350, Some(10)), 0).unwrap();
-    assert!(short.wal_only && short.need == 11);
+    assert_eq!((short.place, short.need), (Lacking::Wal, 11));
     assert_eq!(shortage(&demanded, &free(5, Some(11)), 10).unwrap().have, 0);
+}
+
+#[test]
+fn each_tablespace_is_compared_with_its_own_file_system() {
+    let fast = || Ident::new("Fast");
+    let mut sizes = sizes(1_000_000);
+    sizes.default_space = Some(Ident::new("archives"));
+    let table = sizes.tables.values_mut().next().unwrap();
+    (table.space, table.index_spaces) =
+        (Some(fast()), BTreeMap::from([(Ident::new("t_pkey"), Ident::new("keys"))]));
+    let elsewhere = |sql: &str| {
+        let estimates = steps(&planned(sql), &sizes, &[], PACE);
+        let mut names: Vec<String> =
+            estimates.iter().flat_map(|it| it.elsewhere.keys()).map(ToString::to_string).collect();
+        names.sort();
+        names.dedup();
+        names.join(" ")
+    };
+    assert_eq!(elsewhere("CREATE INDEX i ON t (v)"), "archives");
+    assert_eq!(elsewhere("CREATE INDEX i ON t (v) TABLESPACE \"Fast\" WHERE v <> ''"), "\"Fast\"");
+    assert_eq!(elsewhere("ALTER TABLE t ADD CONSTRAINT u UNIQUE (v) USING INDEX TABLESPACE keys"), "keys");
+    assert_eq!(elsewhere("CREATE INDEX i ON t (v) TABLESPACE pg_default"), "");
+    // Dead versions of rows and of index entries; copies of dropped values.
+    assert_eq!(elsewhere(DERIVED), "\"Fast\" archives keys");
+    assert_eq!(elsewhere("ALTER TABLE t DROP COLUMN v"), "archives");
+
+    let step = |keeps, fast_keeps| StepEstimate {
+        load: Load { measure: Measure::Scan, amount: 1 },
+        expected: expected(Load { measure: Measure::Scan, amount: 1 }, &[], PACE),
+        room: Room { keeps, passing: 0, wal: 5 },
+        elsewhere: BTreeMap::from([(fast(), Used { keeps: fast_keeps, passing: 0 })]),
+    };
+    let all = [step(10, 10), step(30, 20)];
+    let demanded = demands(&all, [0, 1], &WalKeeping { max_wal_size: 100, ..WalKeeping::default() });
+    assert_eq!((demanded[1].data, demanded[1].spaces[&fast()], demanded[1].total()), (10, 30, 50));
+    let apart = |free, wal| Elsewhere { names: vec![fast()], wal, free };
+    let free = |data, spaces| Free { data, wal: None, spaces, source: "test".into() };
+    // Known by itself, together with WAL, and not known at all.
+    assert_eq!(shortage(&demanded, &free(20, vec![apart(30, false)]), 0), None);
+    let short = shortage(&demanded, &free(20, vec![apart(29, false)]), 0).unwrap();
+    assert_eq!((short.step, short.need, short.have), (1, 30, 29));
+    assert_eq!(short.place.place(), "in tablespace \"Fast\"");
+    let wal = Free { wal: Some(30), ..free(20, vec![apart(30, true)]) };
+    assert_eq!(shortage(&demanded, &wal, 0).map(|it| (it.need, it.wal)), Some((40, 10)));
+    assert_eq!(shortage(&demanded, &free(49, Vec::new()), 0).map(|it| it.place), Some(Lacking::Data));
+    assert_eq!(shortage(&demanded, &free(50, Vec::new()), 0), None);
 }
 
 #[test]

@@ -70,7 +70,7 @@ impl Kind for AttachPartition {
             {
                 work.extend(tree::work(ctx.logical, &default.name, WorkKind::Scan));
             }
-            add(&mut locks, inherited.referenced(LockMode::ShareRowExclusive));
+            LockClaim::join(&mut locks, inherited.referenced(LockMode::ShareRowExclusive));
             if !work.is_empty() {
                 for key in inherited.missing_keys() {
                     if let ConstraintKind::ForeignKey { table, .. } = &key.kind {
@@ -185,7 +185,7 @@ impl AttachPartition {
         let mut locks = self.locks(ctx.logical);
         // A foreign key that is taken over loses its triggers on the referenced table.
         let taken = if child.new_here { LockMode::ShareRowExclusive } else { LockMode::AccessExclusive };
-        add(&mut locks, inherited.referenced(taken));
+        LockClaim::join(&mut locks, inherited.referenced(taken));
         let mut step = Step::transaction(
             phase,
             format!("Attach {} to {} {}", self.partition, self.table, self.bound),
@@ -221,7 +221,7 @@ impl AttachPartition {
         locks.iter_mut().filter(|lock| lock.relation == self.table).for_each(|lock| {
             lock.mode = LockMode::AccessExclusive;
         });
-        add(&mut locks, inherited.referenced(LockMode::AccessExclusive));
+        LockClaim::join(&mut locks, inherited.referenced(LockMode::AccessExclusive));
         let mut step = Step::transaction(
             phase,
             format!("Detach {} from {}", self.partition, self.table),
@@ -247,11 +247,11 @@ impl AttachPartition {
     /// Source: `ATExecAttachPartition` in src/backend/commands/tablecmds.c.
     fn locks(&self, catalog: &Catalog) -> Vec<LockClaim> {
         let mut locks = tree::lock(catalog, &self.table, LockMode::ShareUpdateExclusive);
-        add(&mut locks, tree::locks(catalog, &self.partition, LockMode::AccessExclusive));
+        LockClaim::join(&mut locks, tree::locks(catalog, &self.partition, LockMode::AccessExclusive));
         if let Some(default) =
             catalog.relation(&self.table).and_then(|parent| default_partition(catalog, parent))
         {
-            add(&mut locks, tree::locks(catalog, &default.name, LockMode::AccessExclusive));
+            LockClaim::join(&mut locks, tree::locks(catalog, &default.name, LockMode::AccessExclusive));
         }
         locks
     }
@@ -315,15 +315,6 @@ pub(crate) fn default_partition<'a>(catalog: &'a Catalog, parent: &Relation) -> 
     parent.partitions.iter().filter_map(|name| catalog.relation(name)).find(|partition| {
         partition.partition_bound.as_deref().is_some_and(|bound| bound.eq_ignore_ascii_case("default"))
     })
-}
-
-fn add(locks: &mut Vec<LockClaim>, more: impl IntoIterator<Item = LockClaim>) {
-    for lock in more {
-        match locks.iter_mut().find(|known| known.relation == lock.relation) {
-            Some(known) => known.mode = known.mode.max(lock.mode),
-            None => locks.push(lock),
-        }
-    }
 }
 
 /// The catalog with the table as the only partition, so that what it gets from its parent can be read off.

@@ -170,12 +170,7 @@ impl Whole {
         let undo = step.undo.clone();
         self.sql.extend(statements(ctx, &step)?);
         self.work.extend(step.work);
-        for lock in step.locks {
-            match self.locks.iter_mut().find(|known| known.relation == lock.relation) {
-                Some(known) => known.mode = known.mode.max(lock.mode),
-                None => self.locks.push(lock),
-            }
-        }
+        LockClaim::join(&mut self.locks, step.locks);
         self.effects.extend(step.provides);
         self.archived.extend(step.archived);
         match undo {

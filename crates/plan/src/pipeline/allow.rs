@@ -43,15 +43,7 @@ impl Planner<'_> {
     pub(super) fn needs(&self, statement: &Statement, change: &Change, code: Code) -> bool {
         let mut without = statement.directives.clone();
         without.allow.retain(|(allowed, _)| *allowed != code);
-        let online = |directives| {
-            change.kind().online(&Ctx {
-                logical: &self.logical,
-                physical: &self.physical,
-                policy: self.policy,
-                directives,
-                migration: self.migration,
-            })
-        };
+        let online = |directives| change.kind().online(&self.ctx(directives));
         match (online(&statement.directives), online(&without)) {
             (Ok(with), Ok(without)) => with.steps != without.steps || with.notices != without.notices,
             (Err(with), Err(without)) => with != without || with.code == code,
@@ -71,7 +63,7 @@ impl Planner<'_> {
         let mut facts = Facts { transaction: true, ..Facts::default() };
         let mut effects = Vec::new();
         for change in changes {
-            let ctx = trial.ctx(statement);
+            let ctx = trial.ctx(&statement.directives);
             merge(&mut facts, change.kind().facts(&ctx));
             effects.extend(change.kind().effects(&ctx));
             trial.change(index, statement, change);

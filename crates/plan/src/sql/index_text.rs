@@ -2,6 +2,7 @@
 
 use pg_query::NodeEnum;
 
+use crate::sql::ident::Ident;
 use crate::sql::names::index_columns;
 use crate::sql::parse;
 use crate::sql::tokens::{Kind, Tokens};
@@ -45,6 +46,16 @@ pub(crate) fn read(body: &str) -> Option<IndexText> {
             nulls_not_distinct: index.nulls_not_distinct,
             normal: normal(&tokens, body),
         })
+    })
+}
+
+/// The tablespace that a whole CREATE INDEX names.
+pub(crate) fn tablespace(definition: &str) -> Option<Ident> {
+    parse::deep(|| {
+        let (statements, _) = parse::parse(definition).ok()?;
+        let [statement] = statements.as_slice() else { return None };
+        let NodeEnum::IndexStmt(index) = &statement.node else { return None };
+        (!index.table_space.is_empty()).then(|| Ident::from(index.table_space.as_str()))
     })
 }
 

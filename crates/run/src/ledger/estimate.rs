@@ -34,11 +34,11 @@ pub struct EstimateRow {
 pub(crate) async fn add_estimates(
     client: &(impl GenericClient + Sync),
     migration: i64,
-    estimates: &[(i32, StepEstimate)],
+    estimates: &[(i32, &StepEstimate)],
 ) -> Result<(), Error> {
     let whole = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
     for (ordinal, estimate) in estimates {
-        let StepEstimate { load, expected, room } = estimate;
+        let StepEstimate { load, expected, room, .. } = estimate;
         let samples = match expected.basis {
             Basis::Unmeasured => 0,
             Basis::Measured(count) => i32::try_from(count).unwrap_or(i32::MAX),

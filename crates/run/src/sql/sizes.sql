@@ -1,6 +1,13 @@
 -- Sizes of these tables, those that exist. Measuring a file waits for whoever has it locked in ACCESS EXCLUSIVE mode: such tables and
 -- indexes are taken by the size that the last VACUUM or ANALYZE noted.
-WITH locked AS MATERIALIZED (
+WITH place AS (
+    -- 0 is the database's own. What lies in pg_default lies in the data directory.
+    SELECT t.oid, nullif(t.spcname, 'pg_default') AS name FROM pg_catalog.pg_tablespace AS t
+    UNION ALL
+    SELECT 0, nullif(t.spcname, 'pg_default')
+    FROM pg_catalog.pg_database AS d JOIN pg_catalog.pg_tablespace AS t ON t.oid = d.dattablespace
+    WHERE d.datname = current_database()
+), locked AS MATERIALIZED (
     SELECT l.relation FROM pg_catalog.pg_locks AS l
     WHERE l.mode = 'AccessExclusiveLock' AND l.relation IS NOT NULL
       AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
@@ -12,6 +19,7 @@ SELECT json_build_object(
     'pages', c.relpages,
     'block', current_setting('block_size')::bigint,
     'unlogged', c.relpersistence <> 'p',
+    'space', (SELECT name FROM place WHERE oid = c.reltablespace),
     'heap', CASE WHEN c.oid NOT IN (SELECT relation FROM locked) THEN pg_relation_size(c.oid) END,
     'toast', CASE WHEN c.oid NOT IN (SELECT relation FROM locked) THEN pg_table_size(c.oid) - pg_relation_size(c.oid) ELSE 0 END,
     'indexes', coalesce((
@@ -20,6 +28,12 @@ SELECT json_build_object(
             ELSE pg_relation_size(x.oid) END)
         FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS x ON x.oid = i.indexrelid
         WHERE i.indrelid = c.oid
+    ), '{}'),
+    'index_spaces', coalesce((
+        SELECT json_object_agg(x.relname, place.name)
+        FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS x ON x.oid = i.indexrelid
+        JOIN place ON place.oid = x.reltablespace
+        WHERE i.indrelid = c.oid AND place.name IS NOT NULL
     ), '{}'),
     -- Statistics are there for tables that the role may read, once they were analysed; otherwise the type tells.
     'widths', coalesce((

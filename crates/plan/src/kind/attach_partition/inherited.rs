@@ -266,12 +266,12 @@ fn foreign_key<'a>(catalog: &Catalog, table: &'a Relation, key: &'a Constraint) 
     };
     let both = |mode| {
         let mut locks = Vec::new();
-        super::add(&mut locks, tree::locks(catalog, referenced, mode));
-        super::add(&mut locks, tree::locks(catalog, &table.name, mode));
+        LockClaim::join(&mut locks, tree::locks(catalog, referenced, mode));
+        LockClaim::join(&mut locks, tree::locks(catalog, &table.name, mode));
         locks
     };
     let mut validate = tree::locks(catalog, referenced, LockMode::RowShare);
-    super::add(&mut validate, tree::locks(catalog, &table.name, LockMode::ShareUpdateExclusive));
+    LockClaim::join(&mut validate, tree::locks(catalog, &table.name, LockMode::ShareUpdateExclusive));
     let mut work = tree::work(catalog, &table.name, WorkKind::Scan);
     work.extend(tree::work(catalog, referenced, WorkKind::Scan));
     NotValid {

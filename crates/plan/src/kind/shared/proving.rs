@@ -63,7 +63,10 @@ fn walk(catalog: &Catalog, text: &str) -> (Catalog, Vec<Facts>) {
     let mut logical = catalog.clone();
     let mut facts = Vec::new();
     for statement in combine::combine(statements) {
-        for change in statement.absorbed.iter().filter(|change| change.takes_effect_here()) {
+        let absorbed = statement.absorbed.iter().filter(|change| change.takes_effect_here());
+        let changes = statement.changes.as_ref().expect("the statement is known");
+        for (own, change) in absorbed.map(|change| (false, change)).chain(changes.iter().map(|it| (true, it)))
+        {
             let ctx = Ctx {
                 logical: &logical,
                 physical: catalog,
@@ -71,18 +74,9 @@ fn walk(catalog: &Catalog, text: &str) -> (Catalog, Vec<Facts>) {
                 directives: &statement.directives,
                 migration: "0001_test",
             };
-            let effects = change.kind().effects(&ctx);
-            logical = fold(&logical, &effects);
-        }
-        for change in statement.changes.expect("the statement is known") {
-            let ctx = Ctx {
-                logical: &logical,
-                physical: catalog,
-                policy: &policy,
-                directives: &statement.directives,
-                migration: "0001_test",
-            };
-            facts.push(change.kind().facts(&ctx));
+            if own {
+                facts.push(change.kind().facts(&ctx));
+            }
             let effects = change.kind().effects(&ctx);
             logical = fold(&logical, &effects);
         }
