@@ -6,6 +6,7 @@
 //! server    start, stop, kill, restart           watchdog  stops the server even if we are killed
 //! database  create, drop, load, dump             standby   a streaming copy of a server
 //! install   fetch other major versions           traffic   clients at a fixed rate, and what they felt
+//! pooler    a pgbouncer in front of a server
 //! ```
 //!
 //! Two promises hold everywhere: a server never outlives the process that started it, however that process
@@ -16,6 +17,7 @@ mod binaries;
 pub mod cache;
 mod database;
 pub mod install;
+mod pooler;
 mod server;
 mod standby;
 mod template;
@@ -25,5 +27,6 @@ mod watchdog;
 
 pub use binaries::Installation;
 pub use database::{quote_ident, quote_literal};
+pub use pooler::Pooler;
 pub use server::{Options, Server};
 pub use tools::Tools;

@@ -355,7 +355,7 @@ fn free_port() -> Result<u16> {
     Ok(listener.local_addr().context("looking for a free port")?.port())
 }
 
-fn connection_string(host: &str, port: u16, user: &str, database: &str) -> String {
+pub(crate) fn connection_string(host: &str, port: u16, user: &str, database: &str) -> String {
     let (host, user, database) = (quote_value(host), quote_value(user), quote_value(database));
     format!("host={host} port={port} user={user} dbname={database}")
 }

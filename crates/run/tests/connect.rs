@@ -4,12 +4,11 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
-use concertina_lab::{Installation, Options, Server};
+use concertina_lab::{Installation, Options, Pooler, Server};
 use concertina_run::connect::{Session, Target};
 use concertina_run::error::{Error, Failure};
 use concertina_run::settings::Settings;
@@ -501,60 +500,12 @@ async fn a_password_file_is_used_for_its_host_and_named_when_it_is_wrong() {
     assert!(error.contains("chmod 0600") && error.contains(".pgpass"), "{error}");
 }
 
-/// A running pgbouncer, ended when dropped.
-struct Pooler(Child);
-
-impl Drop for Pooler {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Pooler {
-    /// `None` where it is not installed.
-    fn start(server: &Server, directory: &Path, mode: &str) -> Option<Self> {
-        let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"]
-            .into_iter()
-            .find(|path| Path::new(path).exists())?;
-        let owner = fs::metadata(server.data()).unwrap();
-        chown(directory, Some(owner.uid()), Some(owner.gid())).unwrap();
-        let ini = directory.join("pgbouncer.ini");
-        let text = format!(
-            "[databases]\npostgres = host={} port={} dbname=postgres\n[pgbouncer]\nlisten_port = 6432\nlisten_addr =\n\
-             unix_socket_dir = {}\nauth_type = any\npool_mode = {mode}\nignore_startup_parameters = extra_float_digits\n",
-            server.directory().display(),
-            server.port(),
-            directory.display(),
-        );
-        let text = text.replace("auth_type = any", "auth_type = trust\nauth_file = users.txt");
-        fs::write(directory.join("users.txt"), "\"postgres\" \"\"\n").unwrap();
-        fs::write(&ini, text.replace("users.txt", &directory.join("users.txt").display().to_string()))
-            .unwrap();
-        let mut command = Command::new(program);
-        command.arg(&ini).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        if fs::metadata("/proc/self").unwrap().uid() == 0 {
-            command.uid(owner.uid()).gid(owner.gid());
-        }
-        let pooler = Self(command.spawn().unwrap());
-        while !directory.join(".s.PGSQL.6432").exists() {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Some(pooler)
-    }
-}
-
 #[tokio::test]
 async fn a_transaction_pooler_is_told_apart_from_a_session_pooler() {
     for (mode, refused) in [("statement", true), ("transaction", true), ("session", false)] {
         let server = Server::start_default().await.unwrap();
-        let directory = tempfile::tempdir().unwrap();
-        let Some(_pooler) = Pooler::start(&server, directory.path(), mode) else {
-            // CI installs it, so that this does not pass there for want of a pooler.
-            assert!(std::env::var_os("CONCERTINA_CI").is_none(), "pgbouncer is not installed");
-            return eprintln!("pgbouncer is not installed");
-        };
-        let url = format!("host={} port=6432 user=postgres dbname=postgres", directory.path().display());
+        let Some(pooler) = Pooler::start(&server, mode, 20, &["postgres"]).await.unwrap() else { return };
+        let url = pooler.url_as("postgres", "postgres");
         let target = Target::resolve(Some(&url)).unwrap();
         match target.refuse_pooler().await {
             Err(Error::Unsupported { message }) if refused => {

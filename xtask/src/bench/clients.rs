@@ -83,7 +83,7 @@ async fn expand(url: String, settings: Settings, stop: Stop) -> Result<()> {
     }
 }
 
-async fn pgbench(server: &Server, args: &[&str]) -> Result<String> {
+pub(super) async fn pgbench(server: &Server, args: &[&str]) -> Result<String> {
     let output = server.client_program("pgbench")?.args(args).output().await?;
     if !output.status.success() {
         bail!("pgbench failed: {}", String::from_utf8_lossy(&output.stderr));
@@ -107,12 +107,13 @@ async fn percentile(server: &Server, rate: f64, window: u64) -> Result<f64> {
         &["-c", CLIENTS, "-j", "2", "-n", "-R", &rate, "-T", &window, "-l", "--log-prefix", prefix, DATABASE],
     )
     .await?;
-    p99(directory.path())
+    let latencies = latencies(directory.path())?;
+    Ok(latencies[latencies.len() * 99 / 100])
 }
 
-/// Reads pgbench's per-transaction logs; the third field is the latency in µs, under `-R` from the scheduled start.
+/// Latencies in milliseconds, ascending. Reads pgbench's per-transaction logs; the third field is the latency in µs, under `-R` from the scheduled start.
 /// Source: doc/src/sgml/ref/pgbench.sgml, "Per-Transaction Logging"; processXactStats in src/bin/pgbench/pgbench.c.
-fn p99(directory: &Path) -> Result<f64> {
+pub(super) fn latencies(directory: &Path) -> Result<Vec<f64>> {
     let mut latencies = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         for line in std::fs::read_to_string(entry?.path())?.lines() {
@@ -122,5 +123,5 @@ fn p99(directory: &Path) -> Result<f64> {
     }
     ensure!(latencies.len() > 100, "only {} transactions", latencies.len());
     latencies.sort_by(f64::total_cmp);
-    Ok(latencies[latencies.len() * 99 / 100])
+    Ok(latencies)
 }

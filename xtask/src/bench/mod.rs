@@ -1,7 +1,9 @@
-//! Benchmarks: what a backfill costs against one plain UPDATE, and what clients feel of it.
+//! Benchmarks: what a backfill costs against one plain UPDATE, what clients feel of it, and what keeping two columns in step adds to
+//! their writes.
 
 mod clients;
 mod cost;
+mod writes;
 
 use std::time::Duration;
 
@@ -33,6 +35,12 @@ pub(crate) struct Args {
     /// Share of the time spent working in the client benchmark; the default of Concertina when left out
     #[arg(long)]
     load: Option<f64>,
+    /// Pairs of runs of the write benchmark
+    #[arg(long, default_value_t = 15)]
+    pairs: usize,
+    /// Writes per run of the write benchmark
+    #[arg(long, default_value_t = 2000)]
+    writes: usize,
     /// Run only one part
     #[arg(long, value_enum)]
     only: Option<Part>,
@@ -46,6 +54,8 @@ enum Part {
     Key,
     /// Client latency at the default throttle
     Clients,
+    /// Single-row writes while two columns are kept in step
+    Writes,
 }
 
 impl Args {
@@ -76,6 +86,10 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
     if wants(Part::Clients) {
         let server = server(&installation).await?;
         clients::compare(&server, args).await?;
+    }
+    if wants(Part::Writes) {
+        let server = server(&installation).await?;
+        writes::compare(&server, args.pairs, args.writes).await?;
     }
     Ok(())
 }

@@ -12,7 +12,6 @@ use tokio::process::Command as Process;
 
 use crate::drive::{self, Command};
 use crate::oracle::{Boundaries, Exhibit, forward, hash};
-use crate::world::Database;
 
 /// Places that one step passes, at least.
 const PLACES_A_STEP: usize = 4;
@@ -80,7 +79,7 @@ async fn undo(exhibit: &Exhibit<'_>, boundaries: Boundaries) -> Result<()> {
     for place in places {
         let copy = there.copy().await?;
         let directory = tempfile::tempdir()?;
-        let killed = dies(&copy, directory.path(), &file, "undo", place).await?;
+        let killed = dies(&copy.url(), directory.path(), &file, "undo", place).await?;
         // What was killed after its last word has nothing left to do.
         let ended =
             drive::looking(&copy.url()).await?.status(&[]).await.map_err(|error| anyhow!("{error}"))?;
@@ -110,7 +109,7 @@ async fn at(exhibit: &Exhibit<'_>, command: &str, places: &[usize]) -> Result<bo
     let directory = tempfile::tempdir()?;
     let mut killed = 0;
     for place in places {
-        if !dies(&copy, directory.path(), &file, command, *place).await? {
+        if !dies(&url, directory.path(), &file, command, *place).await? {
             break;
         }
         killed += 1;
@@ -125,8 +124,11 @@ async fn at(exhibit: &Exhibit<'_>, command: &str, places: &[usize]) -> Result<bo
 }
 
 /// Runs the command with a failpoint armed; returns whether it died there, or had come to its end before.
-async fn dies(
-    database: &Database<'_>,
+///
+/// # Errors
+/// When the command fails.
+pub async fn dies(
+    url: &str,
     directory: &Path,
     file: &MigrationFile,
     command: &str,
@@ -135,7 +137,7 @@ async fn dies(
     let path = directory.join(format!("{}.sql", file.name));
     std::fs::write(&path, &file.text)?;
     let mut runner = Process::new(runner()?);
-    runner.arg(database.url()).arg(&path).arg(command).env(failpoint::VARIABLE, format!("*:{place}"));
+    runner.arg(url).arg(&path).arg(command).env(failpoint::VARIABLE, format!("*:{place}"));
     let output =
         runner.stdin(Stdio::null()).kill_on_drop(true).output().await.context("running the runner")?;
     match output.status.code() {

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail, ensure};
-use concertina_run::connect::Target;
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, NoTls, Row as Answer};
 
 /// What a writer calls the renamed columns; it takes any of them.
 #[derive(Clone, Copy, Debug)]
@@ -30,12 +29,21 @@ struct Row {
     extra: i64,
 }
 
+/// How a writer reaches the server.
+#[derive(Clone, Debug)]
+pub(crate) struct Way {
+    pub(crate) url: String,
+    /// Whoever shares server connections with others prepares nothing that outlives a transaction.
+    pub(crate) pooled: bool,
+    pub(crate) major: u32,
+}
+
 /// See the module.
 pub(crate) struct Writer {
     client: Client,
     number: u64,
     names: Names,
-    major: u32,
+    way: Way,
     random: StdRng,
     rows: BTreeMap<u64, Row>,
     next: u64,
@@ -50,15 +58,14 @@ pub(crate) struct Writer {
 const ROWS: u64 = 1_000_000;
 
 impl Writer {
-    pub(crate) async fn connect(url: &str, number: u64, names: Names, major: u32) -> Result<Self> {
-        Target::resolve(Some(url))?;
-        let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+    pub(crate) async fn connect(way: Way, number: u64, names: Names) -> Result<Self> {
+        let (client, connection) = tokio_postgres::connect(&way.url, NoTls).await?;
         tokio::spawn(connection);
         Ok(Self {
             client,
             number,
             names,
-            major,
+            way,
             random: StdRng::seed_from_u64(number),
             rows: BTreeMap::new(),
             next: 0,
@@ -151,7 +158,7 @@ impl Writer {
                 let row = self.row(id);
                 (row.a, row.extra) = (Some(value), row.extra + 1);
             }
-            (13, Some(id)) if self.major >= 15 => {
+            (13, Some(id)) if self.way.major >= 15 => {
                 let sql = format!(
                     "MERGE INTO items USING (VALUES ({id}::bigint, '{value}'::text)) AS s (id, v) ON items.id = s.id
                      WHEN MATCHED THEN UPDATE SET {a} = s.v WHEN NOT MATCHED THEN INSERT (id, {a}) VALUES (s.id, s.v)"
@@ -195,7 +202,7 @@ impl Writer {
             }
         };
         let sql = format!("INSERT INTO items (id{columns}) VALUES ({id}{values}) RETURNING {a}, {code}");
-        let answer = self.client.query_one(&sql, &[]).await.with_context(|| self.said(&sql))?;
+        let answer = self.one(&sql).await?;
         let returned: (Option<String>, Option<String>) = (answer.get(0), answer.get(1));
         ensure!(returned == (row.a.clone(), row.code.clone()), "{sql} returned {returned:?}");
         self.acknowledged += 1;
@@ -219,7 +226,7 @@ impl Writer {
     async fn reads(&mut self, id: u64) -> Result<()> {
         let (a, code) = (self.pick(self.names.a), self.pick(self.names.code));
         let sql = format!("SELECT {a}, {code} FROM items WHERE id = {id}");
-        let answer = self.client.query_one(&sql, &[]).await.with_context(|| self.said(&sql))?;
+        let answer = self.one(&sql).await?;
         let found: (Option<String>, Option<String>) = (answer.get(0), answer.get(1));
         let row = &self.rows[&id];
         ensure!(found == (row.a.clone(), row.code.clone()), "{sql} returns {found:?} instead of {row:?}");
@@ -227,13 +234,17 @@ impl Writer {
     }
 
     async fn prepared(&mut self, id: u64, a: &str, value: &str) -> Result<()> {
-        let name = format!("set_{a}");
-        let prepare = format!("PREPARE {name} (text, bigint) AS UPDATE items SET {a} = $1 WHERE id = $2");
-        match self.client.batch_execute(&prepare).await {
-            Err(error) if error.code() == Some(&SqlState::DUPLICATE_PSTATEMENT) => {}
-            other => other.with_context(|| self.said(&prepare))?,
+        let execute = format!("EXECUTE set_{a} ('{value}', {id})");
+        let prepare = format!("PREPARE set_{a} (text, bigint) AS UPDATE items SET {a} = $1 WHERE id = $2");
+        if self.way.pooled {
+            self.run(&format!("BEGIN; {prepare}; {execute}; DEALLOCATE set_{a}; COMMIT")).await?;
+        } else {
+            match self.client.batch_execute(&prepare).await {
+                Err(error) if error.code() == Some(&SqlState::DUPLICATE_PSTATEMENT) => {}
+                other => other.with_context(|| self.said(&prepare))?,
+            }
+            self.run(&execute).await?;
         }
-        self.run(&format!("EXECUTE {name} ('{value}', {id})")).await?;
         self.row(id).a = Some(value.to_owned());
         self.reads(id).await
     }
@@ -279,6 +290,15 @@ impl Writer {
         self.acknowledged += 1;
         self.touched += 3;
         Ok(())
+    }
+
+    /// A row. By the statement without a name, where another client may have the connection next.
+    async fn one(&self, sql: &str) -> Result<Answer> {
+        let answer = match self.way.pooled {
+            true => self.client.query_typed(sql, &[]).await.map(|mut rows| rows.pop()),
+            false => self.client.query_opt(sql, &[]).await,
+        };
+        answer.with_context(|| self.said(sql))?.with_context(|| format!("{}: no row", self.said(sql)))
     }
 
     async fn run(&mut self, sql: &str) -> Result<()> {
