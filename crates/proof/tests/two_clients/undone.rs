@@ -18,7 +18,7 @@ fn back_from_every_boundary() {
     run(|| async move {
         let Some(scene) = Scene::open(By::Themselves).await? else { return Ok(()) };
         let plan = scene.plan().await?;
-        let (early, steps) = (drive::before_contract(&plan), plan.steps.len());
+        let (early, steps) = (drive::of_expand(&plan), plan.steps.len());
         let mut boundaries = Boundaries::from_environment().of(early, "two clients, before contract");
         let late = Boundaries::from_environment().of(steps - early, "two clients, at contract");
         boundaries.extend(late.into_iter().map(|step| step + early));
@@ -32,7 +32,7 @@ fn back_from_every_boundary() {
 async fn back_from(boundary: usize) -> Result<()> {
     let Some(scene) = Scene::open(By::Themselves).await? else { return Ok(()) };
     let (plan, url) = (scene.plan().await?, scene.deploy());
-    let early = drive::before_contract(&plan);
+    let early = drive::of_expand(&plan);
     let mut old = scene.start(4, 0, Names::OLD);
     drive::to_boundary(&url, &plan, &scene.file, boundary.min(early)).await?;
     let mut done = Vec::new();
