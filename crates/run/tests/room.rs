@@ -242,7 +242,7 @@ async fn a_tablespace_is_measured_by_itself() {
     let seen = free.spaces.iter().any(|other| other.names == [fast.clone()]);
     assert_eq!(seen, device(&data) != device(base), "{free:?}");
     let told = outlook.demands.iter().filter_map(|demand| demand.spaces.get(&fast)).max().copied().unwrap();
-    run.engine.expand(&[file.clone()], None).await.unwrap();
+    run.engine.expand(std::slice::from_ref(&file), None).await.unwrap();
     let grown = number(&client, within).await - before;
     assert!(0 < grown && grown <= told, "{grown} of {told}");
 

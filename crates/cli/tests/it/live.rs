@@ -518,3 +518,81 @@ async fn a_file_of_the_archive_brings_back_what_was_purged() {
             .get::<_, bool>(0)
     );
 }
+
+/// What makes up a partitioned table: partitions with bounds, keys, indexes with the one that they belong to, triggers, defaults.
+const TREE: &str = "
+SELECT string_agg(line, E'\\n' ORDER BY line) FROM (
+    SELECT format('%s %s %s', c.oid::regclass, pg_get_expr(relpartbound, c.oid), pg_get_partkeydef(c.oid)) AS line
+    FROM pg_class AS c WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+    UNION ALL SELECT format('%s %s %s', i.indexrelid::regclass, pg_get_indexdef(i.indexrelid), h.inhparent::regclass)
+    FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid LEFT JOIN pg_inherits AS h ON h.inhrelid = i.indexrelid
+    WHERE c.relnamespace = 'public'::regnamespace
+    UNION ALL SELECT format('%s %s %s', conrelid::regclass, conname, pg_get_constraintdef(oid)) FROM pg_constraint
+    WHERE connamespace = 'public'::regnamespace AND contype IN ('p', 'u', 'c', 'f')
+    UNION ALL SELECT format('%s %s', tgrelid::regclass, pg_get_triggerdef(oid)) FROM pg_trigger WHERE NOT tgisinternal
+    UNION ALL SELECT format('%s %s %s', adrelid::regclass, adnum, pg_get_expr(adbin, adrelid)) FROM pg_attrdef
+    WHERE adrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)
+    UNION ALL SELECT format('%s %s', oid::regprocedure, prokind) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+    UNION ALL SELECT format('%s %s %s', t.oid::regtype, attname, format_type(a.atttypid, a.atttypmod))
+    FROM pg_type AS t JOIN pg_attribute AS a ON attrelid = typrelid WHERE typtype = 'c' AND typnamespace = 'public'::regnamespace AND attnum > 0
+) AS all_of_it (line)";
+
+#[tokio::test]
+async fn a_file_of_the_archive_holds_partitioned_tables_composite_types_and_aggregates() {
+    let schema = r#"CREATE TYPE mood AS ENUM ('so', 'so so');
+        CREATE TYPE "Pair" AS (a int, "B" numeric(5,2), m mood);
+        CREATE TYPE "Alone" AS ("A" "Pair", b text COLLATE "C", c varchar(7)[]); COMMENT ON COLUMN "Alone".b IS 'b';
+        CREATE DOMAIN few AS "Pair"[] CHECK (cardinality(VALUE) < 3);
+        CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+        CREATE TABLE "Events" (id bigserial, at int NOT NULL, kind int, note text CHECK (note <> ''),
+            PRIMARY KEY (id, at, kind)) PARTITION BY RANGE (at);
+        CREATE TABLE events_low PARTITION OF "Events" FOR VALUES FROM (0) TO (100);
+        CREATE TABLE "Events High" PARTITION OF "Events" FOR VALUES FROM (100) TO (200) PARTITION BY LIST (kind);
+        CREATE TABLE high_0 PARTITION OF "Events High" FOR VALUES IN (0);
+        CREATE TABLE high_rest PARTITION OF "Events High" DEFAULT;
+        CREATE INDEX "By Note" ON "Events" (lower(note));
+        CREATE INDEX low_only ON events_low (kind);
+        CREATE TRIGGER stamp BEFORE INSERT ON "Events" FOR EACH ROW EXECUTE FUNCTION stamp();
+        INSERT INTO "Events" (at, kind, note) SELECT i, i % 3, 'n' || i FROM generate_series(0, 199) AS i;
+        CREATE TABLE holds (id int PRIMARY KEY, p "Pair", f few);
+        INSERT INTO holds SELECT i, ROW(i, i / 3.0, 'so so')::"Pair", ARRAY[ROW(i, NULL, 'so')]::"Pair"[] FROM generate_series(1, 50) AS i;
+        CREATE FUNCTION add_up(int, int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 + $2';
+        CREATE FUNCTION finish(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 * 10';
+        CREATE AGGREGATE "Sum Up" (int) (SFUNC = add_up, STYPE = int, INITCOND = '5', FINALFUNC = finish, COMBINEFUNC = add_up,
+            MSFUNC = add_up, MINVFUNC = add_up, MSTYPE = int, PARALLEL = safe);
+        CREATE AGGREGATE rows_of (*) (SFUNC = int8inc, STYPE = bigint, INITCOND = '0')"#;
+    let (_server, client, project) = start(schema).await;
+    let picture = r#"SELECT (SELECT string_agg(e.tableoid::regclass || ' ' || e::text, '|' ORDER BY id) FROM "Events" AS e)
+        || (SELECT string_agg(h::text, '|' ORDER BY id) FROM holds AS h)
+        || (SELECT "Sum Up"(id) || ' ' || rows_of(*) FROM holds) || $$ $$ "#;
+    let look = async || {
+        let tree: String = client.query_one(TREE, &[]).await.unwrap().get(0);
+        (client.query_one(picture, &[]).await.unwrap().get::<_, String>(0), tree)
+    };
+    let before = look().await;
+    project.migration(
+        "0001_all",
+        r#"DROP TABLE "Events"; DROP TABLE holds; DROP AGGREGATE "Sum Up" (int); DROP AGGREGATE rows_of (*)"#,
+    );
+    project.migration("0002_type", "DROP TYPE \"Alone\"");
+    let names = ["all", "type"];
+    let file = |name: &str| format!("{name}.gz");
+    for name in names {
+        project.expect(0, &["expand", name]);
+        project.expect(0, &["contract", name, "--yes"]);
+        project.expect(0, &["archive", "save", name, "--output", &file(name)]);
+        project.expect(0, &["archive", "verify", &file(name)]);
+    }
+    project.expect(0, &["archive", "purge", "--older-than", "0s", "--yes"]);
+    assert!(project.expect(0, &["archive", "list"]).stdout.contains("empty"));
+    for name in names.iter().rev() {
+        project.expect(0, &["archive", "restore", "--from", &file(name)]);
+        project.expect(0, &["undo", name]);
+    }
+    let after = look().await;
+    assert_eq!(after.1, before.1);
+    assert_eq!(after.0, before.0);
+    // It goes on where it was, and its key is one.
+    client.batch_execute("INSERT INTO \"Events\" (at, kind) VALUES (7, 1)").await.unwrap();
+    assert_eq!(number(&client, "SELECT count(*) FROM \"Events\" WHERE id = 201").await, 1);
+}

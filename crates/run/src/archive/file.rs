@@ -15,8 +15,8 @@ use sha2::{Digest, Sha256};
 
 use crate::error::Error;
 
-/// Version of the format that this program writes.
-pub(super) const VERSION: u32 = 1;
+/// Version of the format that this program writes. Since 2 a table may have no rows of its own.
+pub(super) const VERSION: u32 = 2;
 
 /// What the first line says the file is.
 pub(super) const WHAT: &str = "archive file";
@@ -52,6 +52,9 @@ pub struct Definition {
     /// What it is there, and what it was or holds.
     #[serde(flatten)]
     pub archived: Archived,
+    /// A table whose rows are in its partitions.
+    #[serde(default)]
+    pub partitioned: bool,
     /// Columns whose values the rows hold, with their types; none of what is no table.
     pub columns: Vec<(String, String)>,
     /// Statements before its rows.
@@ -98,7 +101,7 @@ impl Contents {
 
 /// Whether objects of this sort have rows.
 pub(super) fn has_rows(definition: &Definition) -> bool {
-    definition.archived.noun == Noun::Table
+    definition.archived.noun == Noun::Table && !definition.partitioned
 }
 
 /// Lower-case hex of a finished checksum.

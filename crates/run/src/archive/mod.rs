@@ -193,7 +193,8 @@ pub(crate) async fn purge(run: &Run, mut objects: Vec<ArchivedObject>) -> Result
 async fn drop_one(run: &Run, object: &ArchivedObject) -> Result<(), Error> {
     let Archived { noun, name, of } = &object.archived;
     let (client, who) = (&run.work.client, &run.work.who);
-    let sql = format!("DROP {} {name}", noun.sql());
+    // A partition goes with the table that it is a part of.
+    let sql = format!("DROP {} IF EXISTS {name}", noun.sql());
     let message = format!("{of}, archived as {name}, was removed for good");
     run.in_ledger(async {
         client.batch_execute(&sql).await.doing("remove from the archive")?;

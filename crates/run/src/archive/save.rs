@@ -32,6 +32,8 @@ pub(super) const SETTINGS: &str = "SET LOCAL search_path = ''; SET LOCAL datesty
 /// What makes an object again, as the queries say it.
 #[derive(Deserialize)]
 struct Found {
+    #[serde(default)]
+    partitioned: bool,
     columns: Vec<(String, String)>,
     before: Vec<String>,
     after: Vec<String>,
@@ -50,7 +52,7 @@ pub(crate) struct Around<'a> {
 pub(crate) async fn save(
     client: &Client,
     row: &MigrationRow,
-    mut objects: Vec<ArchivedObject>,
+    objects: Vec<ArchivedObject>,
     path: &Path,
     around: &Around<'_>,
 ) -> Result<Contents, Error> {
@@ -60,13 +62,13 @@ pub(crate) async fn save(
     if path.exists() {
         return Err(cannot("written", &"it exists already; nothing was changed"));
     }
-    objects.sort_by_key(|object| place(object.archived.noun));
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Readable for us alone: it holds what was in the tables. It vanishes unless it gets its name at the end.
     let temporary = NamedTempFile::new_in(folder).map_err(|error| cannot("written", &error))?;
     let begin = format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {SETTINGS}");
     client.batch_execute(&begin).await.doing("begin to save the archive")?;
     // After an error the session is given up with its transaction: it may be in the middle of a large answer.
+    let objects = in_order(client, objects).await?;
     let (contents, temporary) = all(client, row, &objects, temporary, around).await?;
     client.batch_execute("ROLLBACK").await.doing("end saving the archive")?;
     temporary.as_file().sync_all().map_err(|error| cannot("written", &error))?;
@@ -78,7 +80,21 @@ pub(crate) async fn save(
     Ok(contents)
 }
 
-/// Order in which objects are made: what others may need comes first.
+/// Order in which objects are made: what others may need comes first, a partitioned table before its partitions.
+async fn in_order(client: &Client, objects: Vec<ArchivedObject>) -> Result<Vec<ArchivedObject>, Error> {
+    let mut placed = Vec::new();
+    for object in objects {
+        let name = object.archived.name.to_string();
+        let depth = match object.archived.noun {
+            Noun::Table => client.query_one(DEPTH, &[&name]).await.doing("order what is to be saved")?.get(0),
+            Noun::Type | Noun::Sequence | Noun::Routine | Noun::Index => 0_i64,
+        };
+        placed.push((place(object.archived.noun), depth, object));
+    }
+    placed.sort_by_key(|(place, depth, _)| (*place, *depth));
+    Ok(placed.into_iter().map(|(_, _, object)| object).collect())
+}
+
 fn place(noun: Noun) -> u8 {
     match noun {
         Noun::Type => 0,
@@ -201,6 +217,7 @@ async fn definition(client: &Client, object: &ArchivedObject) -> Result<Definiti
     }
     Ok(Definition {
         archived: archived.clone(),
+        partitioned: found.partitioned,
         columns: found.columns,
         before: found.before,
         after: found.after,
@@ -287,6 +304,9 @@ impl Told {
 
 const WHERE: &str = "
 SELECT current_database()::text, current_setting('server_version_num')::int, to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
+
+/// A partition has more ancestors than what it is a part of.
+const DEPTH: &str = "SELECT count(*) FROM pg_catalog.pg_partition_ancestors(pg_catalog.to_regclass($1))";
 
 const RELATION: &str = "
 SELECT c.oid FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace

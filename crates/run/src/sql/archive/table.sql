@@ -15,7 +15,8 @@ WITH owned AS (
                CASE
                    WHEN a.attgenerated = 's' THEN format('GENERATED ALWAYS AS (%s) STORED', pg_get_expr(e.adbin, e.adrelid))
                    WHEN a.attgenerated = 'v' THEN format('GENERATED ALWAYS AS (%s) VIRTUAL', pg_get_expr(e.adbin, e.adrelid))
-                   WHEN a.attidentity <> '' THEN format('GENERATED %s AS IDENTITY (SEQUENCE NAME %s %s)',
+                   -- A partition's comes with ATTACH.
+                   WHEN a.attidentity <> '' AND o.name IS NOT NULL THEN format('GENERATED %s AS IDENTITY (SEQUENCE NAME %s %s)',
                        CASE a.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END, o.name, o.options)
                    WHEN e.adbin IS NOT NULL THEN 'DEFAULT ' || pg_get_expr(e.adbin, e.adrelid)
                END,
@@ -60,8 +61,9 @@ SELECT json_build_object(
     'before', (
         SELECT coalesce(json_agg(format('CREATE SEQUENCE %s AS %s %s', name, type, options) ORDER BY name), '[]') FROM owned WHERE deptype = 'a'
     )::jsonb || jsonb_build_array(
-        format('CREATE %sTABLE %s (%s)%s', CASE c.relpersistence WHEN 'u' THEN 'UNLOGGED ' ELSE '' END, c.oid::regclass,
+        format('CREATE %sTABLE %s (%s)%s%s', CASE c.relpersistence WHEN 'u' THEN 'UNLOGGED ' ELSE '' END, c.oid::regclass,
             (SELECT string_agg(definition, ', ' ORDER BY attnum) FROM columns),
+            ' PARTITION BY ' || pg_get_partkeydef(c.oid),
             ' WITH (' || array_to_string(c.reloptions, ', ') || ')')
     ),
     'after', (
@@ -73,10 +75,15 @@ SELECT json_build_object(
             UNION ALL SELECT CASE k.contype WHEN 'p' THEN 3 WHEN 'f' THEN 6 ELSE 4 END,
                 format('ALTER TABLE %s ADD CONSTRAINT %I %s', c.oid::regclass, k.conname, pg_get_constraintdef(k.oid))
                 FROM pg_constraint AS k WHERE k.conrelid = c.oid AND k.contype IN ('p', 'u', 'x', 'c', 'f')
+                AND NOT (k.contype = 'f' AND k.conparentid <> 0)
             UNION ALL SELECT 5, pg_get_indexdef(x.indexrelid) FROM pg_index AS x
                 WHERE x.indrelid = c.oid AND NOT EXISTS (
                     SELECT FROM pg_constraint AS k WHERE k.conindid = x.indexrelid AND k.conrelid = c.oid AND k.contype IN ('p', 'u', 'x'))
-            UNION ALL SELECT 7, pg_get_triggerdef(t.oid) FROM pg_trigger AS t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
+            -- Its indexes and keys become parts of the partitioned table's; foreign keys and row triggers come from there.
+            UNION ALL SELECT 6, format('ALTER TABLE %s ATTACH PARTITION %s %s', h.inhparent::regclass, c.oid::regclass,
+                pg_get_expr(c.relpartbound, c.oid)) FROM pg_inherits AS h WHERE h.inhrelid = c.oid AND c.relispartition
+            UNION ALL SELECT 7, pg_get_triggerdef(t.oid) FROM pg_trigger AS t
+                WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgparentid = 0
             UNION ALL SELECT 8, format('ALTER TABLE %s %s TRIGGER %I', c.oid::regclass,
                 CASE t.tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE ALWAYS' END, t.tgname)
                 FROM pg_trigger AS t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'O'
@@ -97,9 +104,11 @@ SELECT json_build_object(
         ) AS all_of_it (place, sql) WHERE sql IS NOT NULL
     ),
     'sequences', (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM owned),
+    -- Its rows are in its partitions.
+    'partitioned', c.relkind = 'p',
     'cannot', CASE
-        WHEN c.relkind = 'p' THEN 'it is partitioned'
-        WHEN c.relispartition OR EXISTS (SELECT FROM pg_inherits AS h WHERE c.oid IN (h.inhrelid, h.inhparent)) THEN 'it is part of an inheritance tree'
+        WHEN NOT c.relispartition AND c.relkind <> 'p' AND EXISTS (SELECT FROM pg_inherits AS h WHERE c.oid IN (h.inhrelid, h.inhparent))
+            THEN 'it is part of an inheritance tree'
         WHEN c.reloftype <> 0 THEN 'it is a table of a type'
         WHEN c.relhasrules THEN 'it has rules'
         WHEN EXISTS (SELECT FROM pg_am AS m WHERE m.oid = c.relam AND m.amname <> 'heap') THEN 'it is not kept as a heap'
