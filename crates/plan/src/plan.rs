@@ -176,6 +176,22 @@ pub struct Step {
     /// What it leaves in the archive, from which undo brings it back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub archived: Vec<Archived>,
+    /// What it begins to count, until contract or undo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<Counted>,
+}
+
+/// A count of updates of rows that gave two columns of one value different values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// Sequence of ours that counts them.
+    pub sequence: Name,
+    /// Table.
+    pub table: Name,
+    /// Column that old code writes.
+    pub old: Ident,
+    /// Column that new code writes; its value counts.
+    pub new: Ident,
 }
 
 /// An object in the archive.
@@ -635,6 +651,7 @@ impl Step {
             provides: Vec::new(),
             destroys: false,
             archived: Vec::new(),
+            counts: None,
         }
     }
 

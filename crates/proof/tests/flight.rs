@@ -148,3 +148,55 @@ async fn a_renaming_takes_the_whole_table() {
         other => panic!("{other:?}"),
     }
 }
+
+#[tokio::test]
+async fn updates_that_give_both_names_different_values_are_counted() {
+    let world = World::start().await.unwrap();
+    let schema = format!(
+        "{SCHEMA} CREATE ROLE count_writer LOGIN; GRANT SELECT, INSERT, UPDATE ON t TO count_writer;
+         CREATE TABLE p (id int, a text) PARTITION BY LIST (id); CREATE TABLE p1 PARTITION OF p DEFAULT;
+         INSERT INTO p VALUES (1, 'x'); GRANT SELECT, UPDATE ON p TO count_writer;"
+    );
+    let database = world.database(&schema).await.unwrap();
+    let files = [file("0001_names", "ALTER TABLE t RENAME a TO \"Z\"; ALTER TABLE p RENAME a TO b")];
+    let engine = engine(&database.url()).await;
+    engine.expand(&files, None).await.unwrap();
+    let counted = async || -> Vec<(String, String, u64)> {
+        let status = engine.status(&files).await.unwrap();
+        let counted = of(&status, "0001_names").double_writes.iter();
+        counted.map(|pair| (pair.table.clone(), pair.new.clone(), pair.count)).collect()
+    };
+    let both =
+        |t, p| vec![("public.t".to_owned(), "Z".to_owned(), t), ("public.p".to_owned(), "b".to_owned(), p)];
+    assert_eq!(counted().await, both(0, 0));
+
+    // A writer who may touch the tables, and nothing of ours.
+    let world_url = database.url_of("count_writer");
+    let (writer, connection) = tokio_postgres::connect(&world_url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    writer
+        .batch_execute(
+            "UPDATE t SET a = 7, \"Z\" = 7 WHERE id = 1; UPDATE t SET a = 8 WHERE id = 1; UPDATE t SET \"Z\" = 9 WHERE id = 1;
+             UPDATE t SET c = 1; INSERT INTO t (id, a) VALUES (1000, 1);",
+        )
+        .await
+        .unwrap();
+    assert_eq!(counted().await, both(0, 0));
+    writer
+        .batch_execute(
+            "UPDATE t SET a = 10, \"Z\" = 11 WHERE id IN (1, 2); UPDATE t SET a = NULL, \"Z\" = 12 WHERE id = 3;
+             UPDATE p SET a = 'A', b = 'B';",
+        )
+        .await
+        .unwrap();
+    assert_eq!(counted().await, both(3, 1));
+    let rows = writer.query("SELECT a, \"Z\" FROM t WHERE id <= 3 ORDER BY id", &[]).await.unwrap();
+    let rows: Vec<(i32, i32)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!(rows, [(11, 11), (11, 11), (12, 12)]);
+
+    engine.contract(&files, None, YES).await.unwrap();
+    assert!(counted().await.is_empty());
+    let left = "SELECT count(*) FROM pg_class WHERE relname LIKE 'counts\\_%'";
+    let left: i64 = database.connect().await.unwrap().query_one(left, &[]).await.unwrap().get(0);
+    assert_eq!(left, 0);
+}

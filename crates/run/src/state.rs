@@ -63,9 +63,25 @@ pub struct MigrationStatus {
     pub blocked_by: Vec<String>,
     /// What it claims against others while it is in flight; empty otherwise.
     pub claims: Vec<Claim>,
+    /// Updates of rows since expand that gave a column and its second name different values, one entry a pair; empty once contracted or
+    /// undone.
+    pub double_writes: Vec<DoubleWrites>,
     /// The stored plan.
     #[serde(skip)]
     pub plan: Option<Plan>,
+}
+
+/// How often an update of a row gave two columns of one value different values. One that was rolled back counts too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DoubleWrites {
+    /// Table, qualified and quoted.
+    pub table: String,
+    /// Column that old code writes.
+    pub old: String,
+    /// Column that new code writes, whose value was kept.
+    pub new: String,
+    /// How often.
+    pub count: u64,
 }
 
 /// A step's row in the ledger.

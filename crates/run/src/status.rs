@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use concertina_plan::Source;
 use concertina_plan::diagnostic::Code;
 use concertina_plan::effect::fold;
-use concertina_plan::plan::{Phase, Plan};
+use concertina_plan::plan::{Counted, Phase, Plan};
 
 use crate::connect::Session;
 use crate::engine::{self, Engine, in_flight};
-use crate::error::Error;
+use crate::error::{Doing, Error};
 use crate::executor;
 use crate::forward::{earliest, first_overlap, name_in_flight, number};
 use crate::ledger::{self, EstimateRow, MigrationRow, StepKey, StepRow};
-use crate::state::{MigrationFile, MigrationState, MigrationStatus, StepState, StepStatus};
+use crate::state::{DoubleWrites, MigrationFile, MigrationState, MigrationStatus, StepState, StepStatus};
 
 pub(crate) async fn status(
     engine: &Engine,
@@ -33,7 +33,8 @@ pub(crate) async fn status(
     for row in rows {
         let steps = ledger::steps(&session.client, row.id).await?;
         let estimates = ledger::estimates(&session.client, row.id).await?;
-        all.push(begun(row, &steps, &estimates));
+        let double_writes = double_writes(session, &row).await?;
+        all.push(MigrationStatus { double_writes, ..begun(row, &steps, &estimates) });
     }
     all.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(all)
@@ -94,6 +95,7 @@ fn pending(file: &MigrationFile) -> MigrationStatus {
         error: None,
         blocked_by: Vec::new(),
         claims: Vec::new(),
+        double_writes: Vec::new(),
         plan: None,
     }
 }
@@ -109,6 +111,7 @@ fn begun(row: MigrationRow, rows: &[StepRow], estimates: &[EstimateRow]) -> Migr
             .map(|plan| plan.claims.clone())
             .unwrap_or_default(),
         blocked_by: row.plan.as_ref().map(|plan| blocked_by(row.state, plan, &steps)).unwrap_or_default(),
+        double_writes: Vec::new(),
         name: row.name,
         state: if row.state == MigrationState::Expanded && is_switched(&steps) {
             MigrationState::Switched
@@ -125,6 +128,33 @@ fn begun(row: MigrationRow, rows: &[StepRow], estimates: &[EstimateRow]) -> Migr
         error: row.error,
         plan: row.plan,
     }
+}
+
+/// What the plan's counters say; those that are not there yet, or no more, say nothing.
+async fn double_writes(session: &Session, row: &MigrationRow) -> Result<Vec<DoubleWrites>, Error> {
+    let counted: Vec<&Counted> = match &row.plan {
+        Some(plan) if in_flight(row.state) => plan.steps.iter().filter_map(|s| s.counts.as_ref()).collect(),
+        _ => return Ok(Vec::new()),
+    };
+    let sequences: Vec<String> = counted.iter().map(|counted| counted.sequence.to_string()).collect();
+    let sql = "SELECT CASE WHEN pg_catalog.has_sequence_privilege(s.oid, 'SELECT') \
+               THEN coalesce(pg_catalog.pg_sequence_last_value(s.oid), 0) END AS count \
+               FROM unnest($1::text[]) WITH ORDINALITY AS n (name, place) \
+               CROSS JOIN pg_catalog.to_regclass(n.name) AS s (oid) ORDER BY n.place";
+    let counts = session
+        .client
+        .query(sql, &[&sequences])
+        .await
+        .doing("read how often two columns were given different values")?;
+    let known = counted.iter().zip(&counts).filter_map(|(counted, row)| {
+        Some(DoubleWrites {
+            table: counted.table.to_string(),
+            old: counted.old.as_str().to_owned(),
+            new: counted.new.as_str().to_owned(),
+            count: u64::try_from(row.get::<_, Option<i64>>(0)?).ok()?,
+        })
+    });
+    Ok(known.collect())
 }
 
 fn steps(id: i64, plan: &Plan, rows: &[StepRow], estimates: &[EstimateRow]) -> Vec<StepStatus> {

@@ -93,6 +93,16 @@ fn details(migration: &MigrationStatus) -> String {
         let named = changed.iter().take(CLAIMS).cloned().collect::<Vec<_>>().join(", ");
         lines.push(format!("claims {named}{more}"));
     }
+    for counted in migration.double_writes.iter().filter(|counted| counted.count > 0) {
+        lines.push(format!(
+            "{WARN}look{WARN:#}: {} of {} gave {} and {} different values; {} was kept",
+            plural(usize::try_from(counted.count).unwrap_or(usize::MAX), "row update"),
+            counted.table,
+            counted.old,
+            counted.new,
+            counted.new
+        ));
+    }
     for why in &migration.blocked_by {
         lines.push(format!("{WARN}blocked{WARN:#}: {why}"));
     }
@@ -157,6 +167,7 @@ mod tests {
     use concertina_plan::plan::Claim;
     use concertina_plan::sql::ident::{Ident, Name};
     use concertina_run::ledger::EstimateRow;
+    use concertina_run::state::DoubleWrites;
 
     use super::*;
 
@@ -174,6 +185,7 @@ mod tests {
             error: None,
             blocked_by: Vec::new(),
             claims: Vec::new(),
+            double_writes: Vec::new(),
             plan: None,
         }
     }
@@ -227,6 +239,24 @@ MIGRATION  STATE      STEPS  SINCE                 BY
 Next: concertina expand 0002_b   # unless it is running now
 "
         );
+    }
+
+    #[test]
+    fn values_that_were_lost_between_two_names_stand_out() {
+        let mut renamed = migration("0001_a", MigrationState::Expanded);
+        let pair = |new: &str, count| DoubleWrites {
+            table: "public.t".into(),
+            old: "a".into(),
+            new: new.into(),
+            count,
+        };
+        renamed.double_writes = vec![pair("b", 2), pair("never", 0)];
+        let text = shown(&[renamed]);
+        assert!(
+            text.contains("look: 2 row updates of public.t gave a and b different values; b was kept"),
+            "{text}"
+        );
+        assert!(!text.contains("never"), "{text}");
     }
 
     #[test]

@@ -43,6 +43,9 @@ pub struct Migration {
     pub blocked_by: Vec<String>,
     /// What it claims against other migrations while it is in flight; empty otherwise.
     pub claims: Vec<Claim>,
+    /// Updates of rows since expand that gave a column and its second name different values, one entry a pair of columns; empty once it is
+    /// contracted or undone.
+    pub double_writes: Vec<DoubleWrites>,
     /// Its steps; empty while pending, and after `apply --simple` and `baseline`.
     pub steps: Vec<Step>,
 }
@@ -56,6 +59,20 @@ pub struct Claim {
     pub column: Option<String>,
     /// It is changed; otherwise it is relied upon.
     pub write: bool,
+}
+
+/// How often an update of a row gave two columns of one value different values. One that was rolled back counts too, and a crash of the
+/// server may add up to 32.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DoubleWrites {
+    /// Table, qualified and quoted.
+    pub table: String,
+    /// Column that old code writes, as the catalog spells it.
+    pub old: String,
+    /// Column that new code writes, whose value was kept.
+    pub new: String,
+    /// How often.
+    pub count: u64,
 }
 
 /// Where a migration stands.
@@ -141,6 +158,7 @@ impl From<&MigrationStatus> for Migration {
             error: status.error.clone(),
             blocked_by: status.blocked_by.clone(),
             claims: status.claims.iter().map(Claim::from).collect(),
+            double_writes: status.double_writes.iter().map(DoubleWrites::from).collect(),
             steps: status.steps.iter().map(Step::from).collect(),
         }
     }
@@ -152,6 +170,17 @@ impl From<&concertina_plan::plan::Claim> for Claim {
             relation: claim.relation.to_string(),
             column: claim.column.as_ref().map(|column| column.as_str().to_owned()),
             write: claim.write,
+        }
+    }
+}
+
+impl From<&concertina_run::state::DoubleWrites> for DoubleWrites {
+    fn from(counted: &concertina_run::state::DoubleWrites) -> Self {
+        Self {
+            table: counted.table.clone(),
+            old: counted.old.clone(),
+            new: counted.new.clone(),
+            count: counted.count,
         }
     }
 }

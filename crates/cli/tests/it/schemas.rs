@@ -21,7 +21,9 @@ use concertina_run::engine::Outcome;
 use concertina_run::ledger::EstimateRow;
 use concertina_run::outlook::Outlook;
 use concertina_run::room::Known;
-use concertina_run::state::{HistoryEntry, MigrationState, MigrationStatus, StepState, StepStatus};
+use concertina_run::state::{
+    DoubleWrites, HistoryEntry, MigrationState, MigrationStatus, StepState, StepStatus,
+};
 use serde_json::{Value, json};
 
 fn check<D: Document>(document: &D) {
@@ -223,6 +225,12 @@ fn status_document() {
                 Claim { relation: name(), column: None, write: true },
                 Claim { relation: name(), column: Some(Ident::new("A")), write: false },
             ],
+            double_writes: vec![DoubleWrites {
+                table: "public.t".into(),
+                old: "a".into(),
+                new: "b".into(),
+                count: 2,
+            }],
             plan: Some(plan()),
         })
         .collect();

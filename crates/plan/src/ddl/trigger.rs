@@ -50,6 +50,18 @@ pub(crate) fn create_trigger_with(name: &Ident, table: &Name, function: &Name, a
     )
 }
 
+/// A BEFORE UPDATE row trigger that fires where a condition holds.
+pub(crate) fn create_update_trigger_when(
+    name: &Ident,
+    table: &Name,
+    condition: &str,
+    function: &Name,
+) -> String {
+    format!(
+        "CREATE TRIGGER {name} BEFORE UPDATE ON {table} FOR EACH ROW WHEN (({condition})) EXECUTE FUNCTION {function}()"
+    )
+}
+
 /// A trigger function that names everything in full, so that no `search_path` matters to it.
 pub(crate) fn create_plain_function(name: &Name, body: &str) -> String {
     let quote = quote(body);

@@ -5,6 +5,10 @@
 //! and both read what the other wrote. Indexes are built for the second column too, so that new code is not slow and can
 //! use `ON CONFLICT`; constraints are not, because what the old column does not accept, the second one cannot hold.
 //!
+//! An update that gives the two of a row different values keeps the one under the new name, and is counted: `concertina status` says how
+//! many there were, so that the code that does it is looked for before contract. The count costs no row that writers would wait
+//! for; it includes updates that were rolled back.
+//!
 //! At contract the second column goes and the old one gets its name, in one short transaction: that is the statement as
 //! written, run when nobody needs the old name any more. So constraints, foreign keys in both directions, indexes,
 //! defaults, sequences, policies, views, privileges, statistics and the order of columns are what they would have been, no
@@ -16,6 +20,7 @@ use crate::catalog::{Column, Relation, TypeKind};
 use crate::ddl;
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
+use crate::kind::shared::double_write::DoubleWrites;
 use crate::kind::shared::mirror::Mirror;
 use crate::kind::shared::second::{self, Second};
 use crate::kind::shared::will_fail::WillFail;
@@ -63,7 +68,8 @@ impl Kind for RenameColumn {
         alter::planned(table)?;
         self.refuse(ctx, column)?;
         let mirror = Mirror::new(ctx, table, column, &self.to)?;
-        let mut steps = vec![self.add(ctx, column, &mirror)];
+        let counts = DoubleWrites::new(ctx, &self.table, &self.column, &self.to);
+        let mut steps = vec![self.add(ctx, column, &mirror, &counts)];
         steps.extend(self.fill(ctx));
         steps.push(self.agree(table, Phase::Validate, "new code reads the second column from here on"));
         let second = Second { table: &self.table, of: &self.column, column: &self.to };
@@ -77,7 +83,7 @@ impl Kind for RenameColumn {
             Phase::Contract,
             "what bypassed the triggers is found before the second column goes",
         ));
-        steps.push(self.last(ctx, &mirror, &twins));
+        steps.push(self.last(ctx, &mirror, &counts, &twins));
         Ok(Online { steps, notices: self.notices(ctx, table, column, &mirror) })
     }
 
@@ -184,7 +190,7 @@ impl RenameColumn {
     }
 
     /// Column, triggers and rights in one transaction, so that no row is written without its second value.
-    fn add(&self, ctx: &Ctx, column: &Column, mirror: &Mirror) -> Step {
+    fn add(&self, ctx: &Ctx, column: &Column, mirror: &Mirror, counts: &DoubleWrites) -> Step {
         let (table, to) = (&self.table, &self.to);
         let collate =
             column.extras.collation.as_ref().map(|name| format!(" COLLATE {name}")).unwrap_or_default();
@@ -192,6 +198,7 @@ impl RenameColumn {
         let mut sql = vec![ddl::column::add(table, to, &format!("{}{collate}{default}", column.data_type))];
         sql.extend(ddl::column::grants(table, to, &column.extras.grants));
         sql.extend(mirror.create(ctx.physical));
+        sql.extend(counts.create());
         let second = Column {
             name: to.clone(),
             not_null: None,
@@ -201,6 +208,7 @@ impl RenameColumn {
             ..column.clone()
         };
         let mut gone = mirror.remove();
+        gone.extend(counts.remove());
         gone.push(ddl::column::drop_if_exists(table, to));
         let mut undo = Step::transaction(
             Phase::Expand,
@@ -211,6 +219,7 @@ impl RenameColumn {
         .locks(tree::locks(ctx.physical, table, LockMode::AccessExclusive))
         .probe(self.second(false));
         undo.provides = mirror.goes();
+        undo.provides.push(counts.goes());
         undo.provides.push(Effect::ColumnGone { table: table.clone(), column: to.clone() });
         let mut step = Step::transaction(
             Phase::Expand,
@@ -225,6 +234,8 @@ impl RenameColumn {
         .requires(Need::NoColumn(table.clone(), to.clone()));
         step.provides.push(Effect::Column { table: table.clone(), column: second });
         step.provides.extend(mirror.appears());
+        step.provides.push(counts.appears());
+        step.counts = Some(counts.counted());
         step
     }
 
@@ -270,7 +281,7 @@ impl RenameColumn {
     }
 
     /// The second column goes, and its name is free for the one that was there all the time.
-    fn last(&self, ctx: &Ctx, mirror: &Mirror, twins: &BTreeSet<Name>) -> Step {
+    fn last(&self, ctx: &Ctx, mirror: &Mirror, counts: &DoubleWrites, twins: &BTreeSet<Name>) -> Step {
         let mut step = self.rename(
             ctx,
             Phase::Contract,
@@ -279,13 +290,14 @@ impl RenameColumn {
             &self.to,
         );
         let mut sql = mirror.remove();
+        sql.extend(counts.remove());
         sql.push(ddl::column::drop(&self.table, &self.to));
         sql.push(ddl::column::rename(&self.table, &self.column, &self.to));
         step.action = Action::Transaction { sql };
         let mode = LockMode::AccessExclusive;
         step.locks.extend(twins.iter().map(|twin| LockClaim { relation: twin.clone(), mode }));
         let gone = Effect::ColumnGone { table: self.table.clone(), column: self.to.clone() };
-        step.provides.splice(0..0, mirror.goes().into_iter().chain([gone]));
+        step.provides.splice(0..0, mirror.goes().into_iter().chain([counts.goes(), gone]));
         step.probe = Probe::Column { table: self.table.clone(), column: self.column.clone(), exists: false };
         let back =
             self.rename(ctx, Phase::Contract, "old code knows it by that name", &self.to, &self.column);

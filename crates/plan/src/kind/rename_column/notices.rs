@@ -29,7 +29,8 @@ impl RenameColumn {
                 Code::Announce,
                 format!(
                     "new code may name {new} of {name} once expand is done, not before; until contract a write of {old} also \
-                     sets {new}, and the other way round; where one statement gives them different values, {new} counts"
+                     sets {new}, and the other way round; where one statement gives them different values, {new} counts, and \
+                     `status` says how many updates of rows did"
                 ),
             ),
         ];

@@ -8,6 +8,7 @@ pub(crate) mod before_image;
 pub(crate) mod bound;
 pub(crate) mod clock;
 pub(crate) mod dependents;
+pub(crate) mod double_write;
 pub(crate) mod index;
 pub(crate) mod key;
 pub(crate) mod mirror;

@@ -8,6 +8,7 @@ use crate::ddl::index::How;
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
 use crate::kind::Ctx;
+use crate::kind::shared::double_write;
 use crate::kind::shared::index::{self, Purpose, TreeBuild};
 use crate::kind::shared::tree;
 use crate::pg::lock::LockMode;
@@ -133,9 +134,12 @@ impl Second<'_> {
              FROM pg_catalog.pg_depend AS d \
              JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid \
              WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid IN ({}) AND a.attname = {} \
-             AND d.classid <> 'pg_catalog.pg_attrdef'::pg_catalog.regclass{known} LIMIT 5",
+             AND d.classid <> 'pg_catalog.pg_attrdef'::pg_catalog.regclass \
+             AND NOT (d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND EXISTS \
+             (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.oid = d.objid AND {})){known} LIMIT 5",
             tree.join(", "),
             literal(self.column.as_str()),
+            double_write::is_ours_sql("t.tgname::pg_catalog.text"),
         );
         Step::new(
             Phase::Contract,

@@ -39,7 +39,8 @@ dependent AS MATERIALIZED (
     SELECT p.relation, p.attnum, p.deptype IN ('a', 'i'), 'trigger', p.classid, p.objid, 0
     FROM dependency AS p
     JOIN pg_catalog.pg_trigger AS t ON p.classid = 'pg_catalog.pg_trigger'::regclass AND t.oid = p.objid
-    WHERE (p.attnum <> 0 OR t.tgrelid <> p.relation) AND NOT t.tgisinternal
+    -- Ours come and go with the plan that made them.
+    WHERE (p.attnum <> 0 OR t.tgrelid <> p.relation) AND NOT t.tgisinternal AND t.tgname !~ '^[!~]+concertina_'
     UNION ALL
     -- On 14 the generated column itself depends, and automatically: DROP COLUMN would take it along without a word. That is
     -- nothing to happen by the way, so it counts as standing in the way there too.

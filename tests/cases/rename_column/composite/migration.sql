@@ -1,0 +1,2 @@
+ALTER TABLE visits RENAME COLUMN code TO shop;
+ALTER TABLE shops RENAME COLUMN region TO area;
