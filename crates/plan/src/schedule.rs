@@ -135,6 +135,27 @@ pub(crate) fn after_renaming(step: &Step, renamed: &[(Name, Name)]) -> Option<Re
     ))
 }
 
+/// The new name's view would read the second column, which goes at contract, before the view does.
+pub(crate) fn view_over_second(table: &Name, earlier: &[Step]) -> Option<Refusal> {
+    let renames = |step: &&Step| {
+        step.phase == Phase::Contract
+            && step
+                .provides
+                .iter()
+                .any(|effect| matches!(effect, Effect::ColumnRenamed { table: of, .. } if of == table))
+    };
+    let step = earlier.iter().find(renames)?;
+    Some(Refusal::new(
+        Code::SplitFile,
+        format!(
+            "until contract the new name of {table} is a view, which would read a column that goes before it: \"{}\" of an \
+             earlier statement",
+            step.title
+        ),
+        "put this statement into a file of its own, after this one",
+    ))
+}
+
 /// An as-written statement runs in expand, or behind what earlier statements still do to the same tables by then. What they
 /// do at contract would come too late.
 pub(crate) fn postpone(step: &mut Step, cares: Cares, earlier: &[Step]) -> Result<(), Refusal> {
@@ -186,7 +207,9 @@ fn waits(step: &Step, cares: Cares, by: &Step, touched: &impl Fn(&Name) -> bool)
         return made;
     }
     let gone = step.provides.iter().any(|effect| match effect {
-        Effect::ColumnGone { table, .. } => cares == Cares::Rows && touched(table),
+        Effect::ColumnGone { table, .. } | Effect::Default { table, .. } => {
+            cares == Cares::Rows && touched(table)
+        }
         Effect::RelationGone(table) => touched(table),
         _ => false,
     });

@@ -41,6 +41,9 @@ pub(crate) struct Args {
     /// Directory of NAME.allow files: a line each, the number of a statement and a directive for it
     #[arg(long)]
     directives: Option<PathBuf>,
+    /// Number of the first file, from 1, that is expanded and contracted; those before it run as written
+    #[arg(long, default_value_t = 1)]
+    from: usize,
     /// Only plan, do not run them and compare with psql
     #[arg(long)]
     plan_only: bool,
@@ -62,7 +65,7 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
     }
     if !args.plan_only {
         simple_equals_psql(&server, &files).await?;
-        return online_equals_psql(&server, &files, args.verbose).await;
+        return online_equals_psql(&server, &files, args.from.saturating_sub(1), args.verbose).await;
     }
     plan_each(&server, &files, args.verbose).await
 }
@@ -101,8 +104,12 @@ async fn simple_equals_psql(server: &Server, files: &[File]) -> Result<()> {
 
 /// Expand and contract where a plan is made, as written where it is refused. What lies in the archive is purged each time, as
 /// by somebody who will not go back.
-async fn online_equals_psql(server: &Server, files: &[File], verbose: bool) -> Result<()> {
+async fn online_equals_psql(server: &Server, files: &[File], from: usize, verbose: bool) -> Result<()> {
     server.create_database_from(TEMPLATE, "online").await?;
+    let (before, files) = files.split_at(from.min(files.len()));
+    for file in before {
+        server.psql("online", &file.plain.text).await?;
+    }
     let engine = engine(server, "online").await?;
     engine.init().await?;
     let mut known: Vec<MigrationFile> = Vec::new();
@@ -116,6 +123,9 @@ async fn online_equals_psql(server: &Server, files: &[File], verbose: bool) -> R
             became.push(match ran.with_context(|| part.file.name.clone())? {
                 Ok(more) => {
                     steps += more;
+                    if verbose {
+                        println!("{} ran in {more} steps", part.file.name);
+                    }
                     count.planned(part)
                 }
                 Err(diagnostics) => {

@@ -354,6 +354,12 @@ mod tests {
     }
 
     #[test]
+    fn one_row_at_most() {
+        let shown = show(&plan(&catalog(USERS), "CREATE UNIQUE INDEX u ON users ((true))"));
+        assert!(shown.contains("(true) IS NOT NULL HAVING count(*) > 1"), "{shown}");
+    }
+
+    #[test]
     fn unique_over_a_new_column_that_old_code_leaves_null_comes_before_contract() {
         let sql = "ALTER TABLE users ADD COLUMN handle text; CREATE UNIQUE INDEX ON users (handle)";
         let shown = show(&plan(&catalog(USERS), sql));

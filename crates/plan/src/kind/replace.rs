@@ -2,7 +2,8 @@
 //!
 //! Running code never meets a moment without them; from then on it sees the new definition. The statements need not follow each other:
 //! a column that is added between is there by then, one that is dropped between stays until contract, and where rows of the same
-//! table are written before, the replacement waits for them. Replacements whose statements overlap are one transaction.
+//! table are written before, the replacement waits for them. A change of a column's type for which the views over it are dropped is part of
+//! the transaction, if it leaves the rows as they are stored. Replacements whose statements overlap are one transaction.
 //!
 //! Refused where no order would do: an UPDATE between DROP TRIGGER and CREATE TRIGGER, which must not fire what running code's writes
 //! must; a view that goes for good and reads a replaced one; and a materialized view, whose query would keep its readers

@@ -160,11 +160,14 @@ pub(crate) fn duplicates(
     let condition =
         if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
     let shown: Vec<String> = keys.iter().map(|key| format!("({key})::text")).collect();
+    // A constant tells no rows apart, and GROUP BY takes none (42601): `((true))` is how one says that there is one row at most.
+    let apart: Vec<&str> =
+        keys.iter().filter(|key| constant::read(key) == Constant::No).map(String::as_str).collect();
+    let groups = if apart.is_empty() { String::new() } else { format!(" GROUP BY {}", apart.join(", ")) };
     format!(
-        "SELECT {}, count(*)::text AS rows FROM {}{condition} GROUP BY {} HAVING count(*) > 1 LIMIT 5",
+        "SELECT {}, count(*)::text AS rows FROM {}{condition}{groups} HAVING count(*) > 1 LIMIT 5",
         shown.join(", "),
         rows_of(table),
-        keys.join(", "),
     )
 }
 

@@ -19,6 +19,10 @@ pub(super) fn effects(lower: &Lower, statement: &RenameStmt, new: &Ident) -> Vec
             }
     };
     match statement.rename_type() {
+        // Columns, defaults and expressions name it in texts that are not written anew here.
+        ObjectType::ObjectType | ObjectType::ObjectDomain if in_use(lower, &name) => {
+            vec![Effect::Unknown(kinds::rename(statement.rename_type()).to_owned())]
+        }
         ObjectType::ObjectType | ObjectType::ObjectDomain => lower
             .catalog
             .types
@@ -47,4 +51,15 @@ pub(super) fn effects(lower: &Lower, statement: &RenameStmt, new: &Ident) -> Vec
         // The rest is not in the catalog.
         _ => Vec::new(),
     }
+}
+
+/// Whether a column may be of this type, or of an array of it.
+fn in_use(lower: &Lower, name: &Ident) -> bool {
+    let quoted = name.to_string();
+    let named = |data_type: &str| {
+        let element = data_type.trim_end_matches("[]");
+        element == quoted || element.ends_with(&format!(".{quoted}"))
+    };
+    let mut columns = lower.catalog.relations.values().flat_map(|relation| &relation.columns);
+    columns.any(|column| named(&column.data_type))
 }
