@@ -58,6 +58,17 @@ impl Kind for Replace {
             let ctx_there = Ctx { logical: &there, physical: &there, ..*ctx };
             outlived(ctx, &ctx_there, part)?;
             let online = part.kind().online(&ctx_there)?;
+            if online.steps.iter().any(|step| step.phase == Phase::Switch) {
+                return Err(Refusal::new(
+                    Code::NotYet,
+                    format!(
+                        "a column changes its type between DROP and CREATE of {}, which rewrites its table; what is replaced does not \
+                         change places with the column at the switch yet",
+                        self.what.join(", ")
+                    ),
+                    "drop it in a file before this one, and make it again in one after it",
+                ));
+            }
             for step in online.steps {
                 there = fold(&there, &step.provides);
                 // Statistics are gathered once the replacement is there.
