@@ -356,6 +356,18 @@ impl<'a> Shadow<'a> {
                 ),
             ),
         ];
+        // Source: `ExecInsertIndexTuples` in src/backend/executor/execIndexing.c: only the index named by ON CONFLICT is forgiving.
+        let tree = self.ctx.logical.tree(table);
+        let keys = tree.iter().flat_map(|relation| &relation.indexes);
+        if keys.clone().any(|index| index.unique && index.immediate && index.uses.contains(column)) {
+            said.push((
+                Code::Breaks,
+                format!(
+                    "from the end of expand until the switch, two sessions that upsert the same new key of {table} over {column} at the \
+                     same instant may get an error (23505), because {second} is unique, too; to try again is enough"
+                ),
+            ));
+        }
         if self.up.attempt().is_some() {
             said.push((
                 Code::Announce,
