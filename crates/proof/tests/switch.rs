@@ -75,6 +75,26 @@ async fn a_value_that_cannot_be_converted_is_accepted_and_stops_the_switch() {
 }
 
 #[tokio::test]
+async fn what_was_made_on_the_column_meanwhile_is_not_lost() {
+    let world = World::start().await.unwrap();
+    let database = world.database(SCHEMA).await.unwrap();
+    let engine = drive::looking(&database.url()).await.unwrap();
+    engine.init().await.unwrap();
+    engine.expand(&file(), None).await.unwrap();
+    let client = database.connect().await.unwrap();
+    for made in ["INDEX extra ON t (v)", "VIEW extra AS SELECT v FROM t"] {
+        client.batch_execute(&format!("CREATE {made}")).await.unwrap();
+        match engine.switch(&file(), None).await {
+            Err(Error::Violated { .. }) => {}
+            other => panic!("{made}: {other:?}"),
+        }
+        let noun = made.split(' ').next().unwrap_or_default();
+        client.batch_execute(&format!("DROP {noun} extra")).await.unwrap();
+    }
+    engine.switch(&file(), None).await.unwrap();
+}
+
+#[tokio::test]
 async fn who_still_sees_the_rows_as_they_were_is_waited_for() {
     let world = World::start().await.unwrap();
     let database = world.database(SCHEMA).await.unwrap();

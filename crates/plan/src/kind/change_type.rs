@@ -384,6 +384,8 @@ mod tests {
     const SCHEMA: &str =
         "CREATE TABLE t (id int PRIMARY KEY, a varchar(10) UNIQUE, b text, c varchar(5), d varchar(5), e timestamp,
             CHECK (d <> ''));
+        CREATE TABLE y (a int, b int, c int);
+        CREATE INDEX y_both ON y (a, b);
         CREATE TABLE x (n int, u int UNIQUE DEFERRABLE, i int GENERATED ALWAYS AS IDENTITY, EXCLUDE (n WITH =));
         CREATE INDEX ON t (lower(c))";
 
@@ -440,6 +442,14 @@ mod tests {
     }
 
     #[test]
+    fn two_columns_of_one_table() {
+        let both =
+            plan(&catalog(SCHEMA), "ALTER TABLE y ALTER a TYPE bigint; ALTER TABLE y ALTER c TYPE bigint");
+        let swaps = both.steps.iter().filter(|step| step.title.contains("change places"));
+        assert_eq!(swaps.count(), 2);
+    }
+
+    #[test]
     fn as_written_where_that_is_allowed() {
         let sql = "-- concertina:allow rewrites reason: it is small\nALTER TABLE t ALTER id TYPE bigint";
         assert_eq!(show(&plan(&catalog(SCHEMA), sql)), "expand: ALTER TABLE t ALTER id TYPE bigint\n");
@@ -455,6 +465,11 @@ mod tests {
                 "ALTER TABLE t ALTER e TYPE timestamptz USING e::timestamptz",
                 Code::NotBatchable,
                 "AT TIME ZONE",
+            ),
+            (
+                "ALTER TABLE y ALTER a TYPE bigint; ALTER TABLE y ALTER b TYPE bigint",
+                Code::SplitFile,
+                "index y_both is over b",
             ),
             ("ALTER TABLE x ALTER n TYPE bigint", Code::NotYet, "excludes"),
             ("ALTER TABLE x ALTER u TYPE bigint", Code::NotYet, "deferrable"),

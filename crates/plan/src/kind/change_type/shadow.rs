@@ -52,6 +52,7 @@ impl<'a> Shadow<'a> {
         table: &'a Relation,
         column: &'a Column,
     ) -> Result<Self, Refusal> {
+        one_at_a_time(change, ctx, table)?;
         let content = format!("{} type of {}.{}", ctx.migration, change.table, change.column);
         let named =
             |head: &str| Ident::generated(&format!("concertina_{head}_{}", change.column.as_str()), &content);
@@ -437,6 +438,36 @@ fn retyped(table: &Relation, column: &Ident, data_type: &str) -> Vec<Column> {
         false => known.clone(),
     };
     table.columns.iter().map(retype).collect()
+}
+
+/// Indexes are built before the switch, over the columns as they are then: one over two columns that change would keep the one that goes.
+fn one_at_a_time(change: &ChangeType, ctx: &Ctx, table: &Relation) -> Result<(), Refusal> {
+    let Some(now) = ctx.physical.relation(&table.name) else { return Ok(()) };
+    let changing = now.columns.iter().any(|column| table.column(&column.name).is_none());
+    let shared = ctx
+        .logical
+        .tree(&table.name)
+        .into_iter()
+        .flat_map(|relation| &relation.indexes)
+        .find(|index| index.uses.contains(&change.column) && index.uses.len() > 1);
+    let others = change
+        .using
+        .iter()
+        .flat_map(|using| &using.columns)
+        .any(|reference| reference.column != change.column);
+    let what = match shared {
+        Some(index) => format!("index {} is over {} and other columns", index.name, change.column),
+        None if others => format!("USING reads other columns than {}", change.column),
+        None => return Ok(()),
+    };
+    if !changing {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Code::SplitFile,
+        format!("another column of {} changes places with a second one, and {what}", table.name),
+        "put this statement into a file of its own, and contract the one before it first",
+    ))
 }
 
 fn no_way_back(change: &ChangeType, old: &str) -> Refusal {

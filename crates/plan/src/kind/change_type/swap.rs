@@ -21,8 +21,8 @@ use crate::kind::shared::not_valid::NotValid;
 use crate::kind::shared::second::Second;
 use crate::kind::shared::{not_null, tree};
 use crate::pg::lock::LockMode;
-use crate::plan::{LockClaim, Need, Phase, Probe, Step, WorkKind};
-use crate::sql::ident::{Ident, Name};
+use crate::plan::{Action, LockClaim, Need, Phase, Probe, Step, WorkKind};
+use crate::sql::ident::{Ident, Name, literal};
 use crate::sql::names::IndexSort;
 use crate::sql::renamed;
 
@@ -97,6 +97,7 @@ impl Swap<'_> {
             rest.extend(steps);
         }
         let constraints = self.constraints(ctx)?;
+        rest.insert(0, self.foreseen(ctx, &indexes, &constraints));
         for pair in &constraints {
             rest.extend(self.add(ctx, pair));
         }
@@ -295,6 +296,59 @@ impl Swap<'_> {
             made.push(steps.validate(self.phase));
         }
         made
+    }
+
+    /// What was made on the column since, and so is not prepared on the standby, would be lost with it.
+    fn foreseen(&self, ctx: &Ctx, indexes: &[IndexPair], constraints: &[ConstraintPair]) -> Step {
+        let regclass = |name: &Name| format!("pg_catalog.to_regclass({})", literal(&name.to_string()));
+        let listed = |texts: Vec<String>| texts.join(", ");
+        let tree = ctx.logical.tree(self.table).into_iter().map(|table| regclass(&table.name)).collect();
+        let owned = ctx.logical.sequences.values().filter(|sequence| {
+            sequence
+                .owned_by
+                .as_ref()
+                .is_some_and(|(table, owner)| table == self.table && owner == self.column)
+        });
+        let relations = indexes
+            .iter()
+            .map(|pair| regclass(&pair.table.sibling(pair.old.name.clone())))
+            .chain(owned.map(|sequence| regclass(&sequence.name)))
+            .chain(["NULL".to_owned()]);
+        let names: BTreeSet<String> = constraints
+            .iter()
+            .map(|pair| &pair.old.name)
+            .chain(indexes.iter().filter_map(|pair| pair.old.constraint.as_ref()))
+            .map(|name| literal(name.as_str()))
+            .chain(["NULL".to_owned()])
+            .collect();
+        let query = format!(
+            "SELECT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) AS object \
+             FROM pg_catalog.pg_depend AS d \
+             JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid \
+             WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid IN ({}) AND a.attname = {} \
+             AND d.classid <> 'pg_catalog.pg_attrdef'::pg_catalog.regclass \
+             AND (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid IN ({})) IS NOT TRUE \
+             AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS c \
+             WHERE d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND c.oid = d.objid \
+             AND (c.contype = 'n' OR c.conname IN ({}))) LIMIT 5",
+            listed(tree),
+            literal(self.column.as_str()),
+            listed(relations.collect()),
+            listed(names.into_iter().collect()),
+        );
+        let (column, table) = (self.column, self.table);
+        Step::new(
+            self.phase,
+            format!("Prove that nothing was made on column {column} of {table} since it was planned"),
+            "it would stay with the column that goes",
+            Action::Proof {
+                query,
+                violation: format!(
+                    "objects on column {column} of {table} that the plan does not know: drop them, run the same command again, and \
+                     make them again afterwards"
+                ),
+            },
+        )
     }
 
     fn step(
