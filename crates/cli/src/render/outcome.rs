@@ -16,7 +16,12 @@ pub fn text(command: &str, outcome: &Outcome, statuses: &[MigrationStatus]) -> S
             outcome.waiting.iter().any(|(waiting, why)| waiting == name && why.contains("concertina switch"));
         switchable |= waits;
         expanded |= !waits && matches!(state, Some(MigrationState::Expanded | MigrationState::Switched));
-        out.push_str(&format!("{STRONG}{name}{STRONG:#}: {GOOD}{}{GOOD:#}\n", sentence(command, state)));
+        let said = if waits {
+            "expanded. Old code works as before; the new type comes with the switch."
+        } else {
+            sentence(command, state)
+        };
+        out.push_str(&format!("{STRONG}{name}{STRONG:#}: {GOOD}{said}{GOOD:#}\n"));
     }
     // What was moved says by its state that it waits for contract.
     for (name, reason) in outcome.waiting.iter().filter(|(name, _)| !outcome.moved.contains(name)) {
