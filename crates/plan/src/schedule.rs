@@ -3,6 +3,7 @@
 use crate::catalog::Catalog;
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
+use crate::pg::lock::LockMode;
 use crate::plan::{Action, Backfill, Need, Phase, Step, Undo, Write};
 use crate::sql::ident::{Ident, Name};
 
@@ -197,6 +198,9 @@ fn waits(step: &Step, cares: Cares, by: &Step, touched: &impl Fn(&Name) -> bool)
             matches!(effect, Effect::Constraint { table, constraint } if (table, &constraint.name) == (on, name))
         })
     };
+    let changes = |table: &Name| {
+        by.locks.iter().any(|lock| lock.relation == *table && lock.mode > LockMode::AccessShare)
+    };
     let made = step.provides.iter().any(|effect| match effect {
         Effect::Relation(relation) => touched(&relation.name),
         Effect::Index { table, index } => touched(&table.sibling(index.name.clone())),
@@ -207,9 +211,9 @@ fn waits(step: &Step, cares: Cares, by: &Step, touched: &impl Fn(&Name) -> bool)
         return made;
     }
     let gone = step.provides.iter().any(|effect| match effect {
-        Effect::ColumnGone { table, .. } | Effect::Default { table, .. } => {
-            cares == Cares::Rows && touched(table)
-        }
+        Effect::ColumnGone { table, .. } => cares == Cares::Rows && touched(table),
+        // It matters to what writes rows, or gives the column another type.
+        Effect::Default { table, .. } => cares == Cares::Rows && changes(table),
         Effect::RelationGone(table) => touched(table),
         _ => false,
     });
