@@ -251,6 +251,11 @@ impl Planner<'_> {
         {
             return Err(refusal);
         }
+        if let Change::RenameColumn(rename) = change
+            && let Some(refusal) = schedule::index_over_two_seconds(&rename.table, &online.steps, &self.steps)
+        {
+            return Err(refusal);
+        }
         // What was allowed runs as written, like what is online as it stands.
         let cares = if lifted { Some(Cares::Rows) } else { cares(change) };
         let Some(cares) = cares else { return Ok(online) };
@@ -364,8 +369,7 @@ mod tests {
     use super::*;
     use crate::sql::lower::tests::catalog;
 
-    const DDL: &str =
-        "CREATE TABLE t (id bigint PRIMARY KEY, a int, b int DEFAULT 1); CREATE VIEW v AS SELECT a FROM t";
+    const DDL: &str = "CREATE TABLE t (id bigint PRIMARY KEY, a int, b int DEFAULT 1, d int, f int); CREATE INDEX ON t (b, f); CREATE VIEW v AS SELECT a FROM t";
 
     fn planned(sql: &str) -> Result<Plan, Vec<Diagnostic>> {
         let catalog = catalog(DDL);
@@ -414,7 +418,7 @@ mod tests {
         let plan =
             planned(&format!("-- concertina:allow split-file reason: x\n{again}")).expect("is allowed");
         assert_eq!(plan.steps.len(), 1);
-        let add = "ALTER TABLE t ADD COLUMN c int, ADD COLUMN d int";
+        let add = "ALTER TABLE t ADD COLUMN c int, ADD COLUMN h int";
         let idle = refused(&format!("-- concertina:allow split-file reason: x\n{add}"));
         assert!(matches!(&idle[..], [(Code::Directive, _)]), "{idle:?}");
         // What comes in between makes room for a name; another statement than this one.
@@ -434,7 +438,10 @@ mod tests {
 
     #[test]
     fn what_waits_for_contract_splits_the_file() {
+        let one_by_one = "ALTER TABLE t RENAME COLUMN b TO c; ALTER TABLE t RENAME COLUMN d TO e";
+        assert!(planned(one_by_one).is_ok());
         for sql in [
+            "ALTER TABLE t RENAME COLUMN b TO c; ALTER TABLE t RENAME COLUMN f TO g",
             // The second column goes before the view over it.
             "ALTER TABLE t RENAME COLUMN b TO c; ALTER TABLE t RENAME TO u",
             // The default that is in the way of the type goes at contract.

@@ -3,6 +3,7 @@
 use crate::catalog::Catalog;
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
+use crate::pg::lock::LockMode;
 use crate::plan::{Action, Backfill, Need, Phase, Step, Undo, Write};
 use crate::sql::ident::{Ident, Name};
 
@@ -156,6 +157,32 @@ pub(crate) fn view_over_second(table: &Name, earlier: &[Step]) -> Option<Refusal
     ))
 }
 
+/// An index over two second columns would hang on the one that goes first, whose contract knows nothing of it.
+pub(crate) fn index_over_two_seconds(table: &Name, steps: &[Step], earlier: &[Step]) -> Option<Refusal> {
+    let late = earlier.iter().filter(|step| step.phase == Phase::Contract);
+    let seconds: Vec<&Ident> = late
+        .flat_map(|step| &step.provides)
+        .filter_map(|effect| match effect {
+            Effect::ColumnRenamed { table: of, to, .. } if of == table => Some(to),
+            _ => None,
+        })
+        .collect();
+    let second = steps.iter().flat_map(|step| &step.provides).find_map(|effect| match effect {
+        Effect::Index { table: of, index } if of == table => {
+            index.uses.iter().find(|column| seconds.contains(column))
+        }
+        _ => None,
+    })?;
+    Some(Refusal::new(
+        Code::SplitFile,
+        format!(
+            "an index of {table} has this column and {second}, which an earlier statement renames: its second would hang on two \
+             columns, of which one goes first"
+        ),
+        "put this statement into a file of its own, after this one",
+    ))
+}
+
 /// An as-written statement runs in expand, or behind what earlier statements still do to the same tables by then. What they
 /// do at contract would come too late.
 pub(crate) fn postpone(step: &mut Step, cares: Cares, earlier: &[Step]) -> Result<(), Refusal> {
@@ -197,6 +224,9 @@ fn waits(step: &Step, cares: Cares, by: &Step, touched: &impl Fn(&Name) -> bool)
             matches!(effect, Effect::Constraint { table, constraint } if (table, &constraint.name) == (on, name))
         })
     };
+    let changes = |table: &Name| {
+        by.locks.iter().any(|lock| lock.relation == *table && lock.mode > LockMode::AccessShare)
+    };
     let made = step.provides.iter().any(|effect| match effect {
         Effect::Relation(relation) => touched(&relation.name),
         Effect::Index { table, index } => touched(&table.sibling(index.name.clone())),
@@ -207,9 +237,9 @@ fn waits(step: &Step, cares: Cares, by: &Step, touched: &impl Fn(&Name) -> bool)
         return made;
     }
     let gone = step.provides.iter().any(|effect| match effect {
-        Effect::ColumnGone { table, .. } | Effect::Default { table, .. } => {
-            cares == Cares::Rows && touched(table)
-        }
+        Effect::ColumnGone { table, .. } => cares == Cares::Rows && touched(table),
+        // It matters to what writes rows, or gives the column another type.
+        Effect::Default { table, .. } => cares == Cares::Rows && changes(table),
         Effect::RelationGone(table) => touched(table),
         _ => false,
     });

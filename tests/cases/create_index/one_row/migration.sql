@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX settings_one_row ON settings ((true));
