@@ -469,7 +469,7 @@ mod tests {
             (
                 "ALTER TABLE y ALTER a TYPE bigint; ALTER TABLE y ALTER b TYPE bigint",
                 Code::SplitFile,
-                "index y_both is over b",
+                "index y_both has both",
             ),
             ("ALTER TABLE x ALTER n TYPE bigint", Code::NotYet, "excludes"),
             ("ALTER TABLE x ALTER u TYPE bigint", Code::NotYet, "deferrable"),

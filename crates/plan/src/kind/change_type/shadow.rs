@@ -440,32 +440,35 @@ fn retyped(table: &Relation, column: &Ident, data_type: &str) -> Vec<Column> {
     table.columns.iter().map(retype).collect()
 }
 
-/// Indexes are built before the switch, over the columns as they are then: one over two columns that change would keep the one that goes.
+/// Indexes are built before the switch, over the columns as they are then: one over a column that is itself a second one by now, of an
+/// earlier statement of the file, would hang on what goes.
 fn one_at_a_time(change: &ChangeType, ctx: &Ctx, table: &Relation) -> Result<(), Refusal> {
-    let Some(now) = ctx.physical.relation(&table.name) else { return Ok(()) };
-    let changing = now.columns.iter().any(|column| table.column(&column.name).is_none());
-    let shared = ctx
-        .logical
-        .tree(&table.name)
-        .into_iter()
-        .flat_map(|relation| &relation.indexes)
-        .find(|index| index.uses.contains(&change.column) && index.uses.len() > 1);
-    let others = change
-        .using
-        .iter()
-        .flat_map(|using| &using.columns)
-        .any(|reference| reference.column != change.column);
-    let what = match shared {
-        Some(index) => format!("index {} is over {} and other columns", index.name, change.column),
-        None if others => format!("USING reads other columns than {}", change.column),
-        None => return Ok(()),
+    let now = ctx.physical.relation(&table.name);
+    let second = |name: &&Ident| {
+        **name != change.column && now.and_then(|now| now.column(name)).is_some_and(|column| column.new_here)
     };
-    if !changing {
-        return Ok(());
-    }
+    let mut indexes = ctx.logical.tree(&table.name).into_iter().flat_map(|relation| &relation.indexes);
+    let shared = indexes.find_map(|index| {
+        let uses = index.uses.contains(&change.column);
+        index
+            .uses
+            .iter()
+            .find(second)
+            .filter(|_| uses)
+            .map(|other| (format!("index {} has both", index.name), other))
+    });
+    let read = || {
+        let mut read =
+            change.using.iter().flat_map(|using| &using.columns).map(|reference| &reference.column);
+        read.find(second).map(|other| ("USING reads it".to_owned(), other))
+    };
+    let Some((what, other)) = shared.or_else(read) else { return Ok(()) };
     Err(Refusal::new(
         Code::SplitFile,
-        format!("another column of {} changes places with a second one, and {what}", table.name),
+        format!(
+            "column {other} of {} is replaced by an earlier statement of this file, and {what}: {} cannot be replaced at the same time",
+            table.name, change.column
+        ),
         "put this statement into a file of its own, and contract the one before it first",
     ))
 }
