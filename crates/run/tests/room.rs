@@ -252,11 +252,11 @@ async fn a_tablespace_is_measured_by_itself() {
     // What is told of it counts.
     let disk = Disk { spaces: [(fast.clone(), 1)].into(), ..settings.disk.clone() };
     let full = runner_at(&server.url("postgres"), Settings { disk, ..settings }).await;
-    let file = MigrationFile {
+    let more = MigrationFile {
         name: "0003_more".to_owned(),
         text: "CREATE INDEX j ON t (b) TABLESPACE \"Fast\"".to_owned(),
     };
-    let error = full.engine.expand(&[file], Some("0003_more")).await.unwrap_err();
+    let error = full.engine.expand(&[file, more], Some("0003_more")).await.unwrap_err();
     let concertina_run::Error::NoRoom { have: 1, message, .. } = error else { panic!("{error}") };
     assert!(message.contains("in tablespace \"Fast\", and 1 bytes may be used"), "{message}");
 
