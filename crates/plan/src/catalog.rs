@@ -592,6 +592,12 @@ impl Catalog {
         self.sequences.values().filter(owns)
     }
 
+    /// Sequences that this column owns.
+    pub fn sequences_of_column(&self, table: &Name, column: &Ident) -> impl Iterator<Item = &Sequence> {
+        let owner = (table.clone(), column.clone());
+        self.sequences.values().filter(move |sequence| sequence.owned_by.as_ref() == Some(&owner))
+    }
+
     /// Who needs this object and is still there.
     pub fn users(&self, object: &Object) -> impl Iterator<Item = &Use> {
         self.uses.iter().filter(move |used| used.of == *object && self.is_there(&used.by))
@@ -619,6 +625,15 @@ impl Catalog {
             .flat_map(|relation| relation.constraints.iter().map(move |constraint| (relation, constraint)))
             .filter(|(_, c)| matches!(&c.kind, ConstraintKind::ForeignKey { table: referenced, .. } if referenced == table))
             .collect()
+    }
+
+    /// Those of them that reference this column.
+    pub fn foreign_keys_to(&self, table: &Name, column: &Ident) -> Vec<(&Relation, &Constraint)> {
+        let mut found = self.incoming_foreign_keys(table);
+        found.retain(|(_, key)| {
+            matches!(&key.kind, ConstraintKind::ForeignKey { columns, .. } if columns.contains(column))
+        });
+        found
     }
 }
 

@@ -235,9 +235,7 @@ impl ChangeType {
             ConstraintKind::ForeignKey { table, .. } => Some(table.clone()),
             _ => None,
         });
-        let from = ctx.logical.incoming_foreign_keys(&self.table).into_iter().filter(|(_, key)| {
-            matches!(&key.kind, ConstraintKind::ForeignKey { columns, .. } if columns.contains(&self.column))
-        });
+        let from = ctx.logical.foreign_keys_to(&self.table, &self.column).into_iter();
         to.chain(from.map(|(child, _)| child.name.clone())).collect()
     }
 

@@ -151,11 +151,10 @@ impl DropColumn {
             return Ok(());
         }
         let Some(column) = table.column(&self.column) else { return Ok(()) };
-        let owner = (self.table.clone(), self.column.clone());
         let what = if column.generated.is_some() {
             "a generated column, which no undo computes anew without rewriting the table"
         } else if column.identity.is_some()
-            || ctx.logical.sequences.values().any(|sequence| sequence.owned_by.as_ref() == Some(&owner))
+            || ctx.logical.sequences_of_column(&self.table, &self.column).next().is_some()
         {
             "a column with a sequence of its own, which would go with it"
         } else if self.constrained_domain(ctx, column) {
@@ -370,8 +369,7 @@ impl DropColumn {
                 locks.push(LockClaim { relation: relation.name.sibling(index.name.clone()), mode });
             }
         }
-        let owner = (self.table.clone(), self.column.clone());
-        for sequence in ctx.logical.sequences.values().filter(|s| s.owned_by.as_ref() == Some(&owner)) {
+        for sequence in ctx.logical.sequences_of_column(&self.table, &self.column) {
             locks.push(LockClaim { relation: sequence.name.clone(), mode });
         }
         let mut seen = std::collections::BTreeSet::new();
@@ -389,11 +387,7 @@ impl DropColumn {
 
     /// Foreign keys of any table that reference the column.
     fn incoming<'a>(&self, ctx: &Ctx<'a>) -> Vec<(&'a Relation, &'a Constraint)> {
-        let mut found = ctx.logical.incoming_foreign_keys(&self.table);
-        found.retain(|(_, key)| {
-            matches!(&key.kind, ConstraintKind::ForeignKey { columns, .. } if columns.contains(&self.column))
-        });
-        found
+        ctx.logical.foreign_keys_to(&self.table, &self.column)
     }
 
     /// The table and column, if they exist; or what is certain to make the statement fail. Source: `ATExecDropColumn` in

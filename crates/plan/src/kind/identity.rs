@@ -289,8 +289,7 @@ impl ChangeIdentity {
 
     /// The sequence that the column owns.
     fn sequence(&self, ctx: &Ctx) -> Option<Sequence> {
-        let own = (self.table.clone(), self.column.clone());
-        ctx.logical.sequences.values().find(|sequence| sequence.owned_by.as_ref() == Some(&own)).cloned()
+        ctx.logical.sequences_of_column(&self.table, &self.column).next().cloned()
     }
 
     fn new_sequence(&self, ctx: &Ctx) -> Sequence {

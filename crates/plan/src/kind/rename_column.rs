@@ -27,7 +27,7 @@ use crate::kind::shared::will_fail::WillFail;
 use crate::kind::shared::{alter, batch, tighten, tree};
 use crate::kind::{Ctx, Kind, Online};
 use crate::pg::lock::LockMode;
-use crate::plan::{Action, Facts, LockClaim, Need, Phase, Probe, Step, Undo, Walk, WorkKind, Write};
+use crate::plan::{Action, Facts, LockClaim, Need, Phase, Probe, Step, WorkKind};
 use crate::sql::ident::{Ident, Name};
 
 mod notices;
@@ -245,22 +245,14 @@ impl RenameColumn {
 
     /// Rows that were there before the triggers.
     fn fill(&self, ctx: &Ctx) -> Vec<Step> {
-        let alias = self.table.name.clone();
+        let alias = &self.table.name;
         let (old, new) = (format!("{alias}.{}", self.column), format!("{alias}.{}", self.to));
-        let rows = batch::Rows {
-            title: format!("Fill column {} of {} from {}", self.to, self.table, self.column),
-            why: "rows that were there before the triggers get their second value".to_owned(),
-            write: Write::Update {
-                alias,
-                unchanged: batch::unchanged(ctx, &self.table, &self.to, false),
-                pending: differ(&old, &new),
-                set: vec![(self.to.clone(), old)],
-            },
-            walk: Walk::Pages { stride: ctx.policy.stride },
-            fire_triggers: false,
-            undo: Undo::Nothing,
+        let by = batch::Filling {
+            why: "rows that were there before the triggers get their second value",
+            pending: differ(&old, &new),
+            value: old,
         };
-        batch::steps(ctx.physical, &self.table, &rows)
+        batch::fill(ctx, &self.table, &self.to, &self.column, by)
     }
 
     /// Old and new are compared, row by row.

@@ -9,6 +9,7 @@
 //! second name for them. Their renaming is refused, and `allow` runs it as written.
 
 use crate::catalog::{Constraint, ConstraintKind, Relation, RelationKind, Sequence, Trigger};
+use crate::ddl;
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::{Effect, Part};
 use crate::kind::shared::will_fail::WillFail;
@@ -116,8 +117,8 @@ impl RenamePart {
     fn sql(&self, from: &Ident, to: &Ident) -> String {
         let table = &self.table;
         match &self.what {
-            What::Constraint => format!("ALTER TABLE {table} RENAME CONSTRAINT {from} TO {to}"),
-            What::Index => format!("ALTER INDEX {} RENAME TO {to}", table.sibling(from.clone())),
+            What::Constraint => ddl::constraint::rename(table, from, to),
+            What::Index => ddl::moved::rename("INDEX", &table.sibling(from.clone()), to),
             What::Trigger => format!("ALTER TRIGGER {from} ON {table} RENAME TO {to}"),
             What::Policy => format!("ALTER POLICY {from} ON {table} RENAME TO {to}"),
             What::Rule => format!("ALTER RULE {from} ON {table} RENAME TO {to}"),

@@ -19,9 +19,6 @@ pub(super) struct AsOne {
     pub(super) lifted: Vec<Code>,
 }
 
-/// Why there is no undo of it.
-const ALLOWED: &str = "it ran as written, under `allow`";
-
 /// Several changes whose order `allow split-file` leaves to PostgreSQL.
 pub(super) fn allows_whole(statement: &Statement) -> bool {
     statement.directives.allows(Code::SplitFile)
@@ -80,16 +77,7 @@ impl Planner<'_> {
             lifted.push(Code::SplitFile);
         }
         (!lifted.is_empty()).then(|| AsOne {
-            run: AsWritten {
-                kind: name(changes),
-                sql: statement.sql.clone(),
-                locks: facts.locks.clone(),
-                work: facts.work.clone(),
-                transaction: facts.transaction,
-                whole: true,
-                effects,
-                undo: Err(ALLOWED.to_owned()),
-            },
+            run: as_written(name(changes), statement, &facts, effects),
             facts,
             lifted,
         })
@@ -127,15 +115,18 @@ pub(super) fn allowed(
             ..refusal
         });
     }
+    as_written(change.kind().name(), statement, facts, effects.to_vec()).online(ctx)
+}
+
+fn as_written(kind: &'static str, statement: &Statement, facts: &Facts, effects: Vec<Effect>) -> AsWritten {
     AsWritten {
-        kind: change.kind().name(),
+        kind,
         sql: statement.sql.clone(),
         locks: facts.locks.clone(),
         work: facts.work.clone(),
         transaction: facts.transaction,
         whole: true,
-        effects: effects.to_vec(),
-        undo: Err(ALLOWED.to_owned()),
+        effects,
+        undo: Err("it ran as written, under `allow`".to_owned()),
     }
-    .online(ctx)
 }

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{ConstrType, IndexElem, Node};
+use pg_query::protobuf::{ConstrType, Constraint, IndexElem, Node};
 
 use crate::sql::ident::Ident;
 use crate::sql::tokens::{Kind, Tokens};
@@ -32,16 +32,9 @@ pub(crate) fn index(definition: &str, old: &Ident, new: &Ident) -> Option<String
 
 /// What follows a constraint's name. `None` as for [`index`]. Columns of a table that a foreign key refers to stay.
 pub(crate) fn constraint(definition: &str, old: &Ident, new: &Ident) -> Option<String> {
-    const HEAD: &str = "ALTER TABLE t ADD CONSTRAINT c ";
-    let text = format!("{HEAD}{definition}");
-    let renamed = parse::deep(|| {
-        let (statements, tokens) = parse::parse(&text).ok()?;
-        let [statement] = statements.as_slice() else { return None };
-        let NodeEnum::AlterTableStmt(alter) = &statement.node else { return None };
-        let NodeEnum::AlterTableCmd(command) = ast::each(&alter.cmds).next()? else { return None };
-        let NodeEnum::Constraint(constraint) = ast::node(command.def.as_deref())? else { return None };
-        let mut places = references(&statement.node, &tokens, old);
-        let list = |open: usize, names: &[Node]| names_at(&tokens, open, names, old);
+    in_constraint(definition, new, |statement, constraint, tokens| {
+        let mut places = references(statement, tokens, old);
+        let list = |open: usize, names: &[Node]| names_at(tokens, open, names, old);
         let end = tokens.list.len();
         let open = tokens.find(0, end, |kind| kind == Kind::Ascii40)?;
         match constraint.contype() {
@@ -67,17 +60,30 @@ pub(crate) fn constraint(definition: &str, old: &Ident, new: &Ident) -> Option<S
                         _ => None,
                     })
                     .collect();
-                places.extend(self::elements(&tokens, open, &elements, old));
+                places.extend(self::elements(tokens, open, &elements, old));
             }
             _ => {}
         }
-        replace(&text, places, new)
-    })?;
-    renamed.strip_prefix(HEAD).map(ToOwned::to_owned)
+        Some(places)
+    })
 }
 
 /// A foreign key's definition with a column of the table that it refers to under another name. `None` as for [`index`].
 pub(crate) fn referenced(definition: &str, old: &Ident, new: &Ident) -> Option<String> {
+    in_constraint(definition, new, |_, constraint, tokens| {
+        let end = tokens.list.len();
+        let after = tokens.find(0, end, |kind| kind == Kind::References)?;
+        let open = tokens.find(after, end, |kind| kind == Kind::Ascii40)?;
+        Some(names_at(tokens, open, &constraint.pk_attrs, old))
+    })
+}
+
+/// Puts the new name into the places that `places` finds in what follows a constraint's name.
+fn in_constraint(
+    definition: &str,
+    new: &Ident,
+    places: impl FnOnce(&NodeEnum, &Constraint, &Tokens) -> Option<Vec<Range<usize>>> + Send,
+) -> Option<String> {
     const HEAD: &str = "ALTER TABLE t ADD CONSTRAINT c ";
     let text = format!("{HEAD}{definition}");
     let renamed = parse::deep(|| {
@@ -86,10 +92,7 @@ pub(crate) fn referenced(definition: &str, old: &Ident, new: &Ident) -> Option<S
         let NodeEnum::AlterTableStmt(alter) = &statement.node else { return None };
         let NodeEnum::AlterTableCmd(command) = ast::each(&alter.cmds).next()? else { return None };
         let NodeEnum::Constraint(constraint) = ast::node(command.def.as_deref())? else { return None };
-        let end = tokens.list.len();
-        let after = tokens.find(0, end, |kind| kind == Kind::References)?;
-        let open = tokens.find(after, end, |kind| kind == Kind::Ascii40)?;
-        replace(&text, names_at(&tokens, open, &constraint.pk_attrs, old), new)
+        replace(&text, places(&statement.node, constraint, &tokens)?, new)
     })?;
     renamed.strip_prefix(HEAD).map(ToOwned::to_owned)
 }

@@ -5,13 +5,14 @@
 //! neither rolls a volatile expression again nor spends anything, and never fails an application's write: a value that cannot be
 //! converted becomes NULL, which a proof finds before the column is used.
 
-use crate::catalog::{Relation, TriggerEvent, Volatility};
+use crate::catalog::{Relation, Volatility};
 use crate::ddl;
 use crate::effect::Effect;
 use crate::kind::Ctx;
 use crate::kind::shared::batch::wrap;
+use crate::kind::shared::row_trigger::RowTrigger;
 use crate::kind::shared::{batch, sync};
-use crate::plan::{Probe, sync_trigger};
+use crate::plan::Probe;
 use crate::sql::expr::Expr;
 use crate::sql::ident::{Ident, Name};
 
@@ -35,7 +36,6 @@ pub(super) struct Values<'a> {
 /// A conversion with its trigger and functions.
 #[derive(Clone, Debug)]
 pub(super) struct Conversion {
-    table: Name,
     from: Ident,
     into: Ident,
     into_type: String,
@@ -44,8 +44,7 @@ pub(super) struct Conversion {
     sources: Vec<(Ident, String)>,
     search_path: Vec<Ident>,
     again: bool,
-    trigger: Ident,
-    function: Name,
+    trigger: RowTrigger,
     /// Tries the conversion of one row's values, where it may fail.
     attempt: Option<Name>,
 }
@@ -54,12 +53,10 @@ impl Conversion {
     /// Plans it for rows of `table`, which has the columns or will have them.
     pub(super) fn new(ctx: &Ctx, table: &Relation, values: Values) -> Self {
         let content = format!("{} {} {} {}", ctx.migration, table.name, values.into, values.into_type);
-        let own = |head: &str| Name {
+        let attempt = || Name {
             schema: Ident::new("concertina"),
-            name: Ident::generated(&format!("{head}_{}", values.from.as_str()), &content),
+            name: Ident::generated(&format!("try_{}", values.from.as_str()), &content),
         };
-        let ours = ctx.physical.relation(&table.name).map_or(0, sync::ours);
-        let head = format!("{}{ours:02}_{}", sync::PREFIX, values.from.as_str());
         let mut sources = vec![(values.from.clone(), values.from_type.to_owned())];
         for reference in values.by.iter().flat_map(|expr| &expr.columns) {
             let known = sources.iter().any(|(name, _)| *name == reference.column);
@@ -71,7 +68,6 @@ impl Conversion {
             sources.retain(|(name, _)| by.uses(name));
         }
         Self {
-            table: table.name.clone(),
             from: values.from.clone(),
             into: values.into.clone(),
             into_type: values.into_type.to_owned(),
@@ -79,9 +75,8 @@ impl Conversion {
             sources,
             search_path: ctx.physical.server.search_path.clone(),
             again: values.by.is_none_or(|by| by.volatility(ctx.physical) < Volatility::Volatile),
-            trigger: Ident::generated(&head, &content),
-            function: own("convert"),
-            attempt: values.may_fail.then(|| own("try")),
+            trigger: RowTrigger::new(ctx, &table.name, "convert", values.from, &content),
+            attempt: values.may_fail.then(attempt),
         }
     }
 
@@ -93,61 +88,59 @@ impl Conversion {
     /// Makes that function.
     pub(super) fn create_attempt(&self) -> Vec<String> {
         let Some(name) = &self.attempt else { return Vec::new() };
-        let types: Vec<&str> = self.sources.iter().map(|(_, data_type)| data_type.as_str()).collect();
         let argument = |column: &Ident| {
             let at = self.sources.iter().position(|(name, _)| name == column).unwrap_or_default();
             format!("${}", at + 1)
         };
         let value = self.expression(&argument);
-        vec![ddl::trigger::create_attempt(name, &self.search_path, &types, &self.into_type, &value)]
+        vec![ddl::trigger::create_attempt(name, &self.search_path, &self.types(), &self.into_type, &value)]
     }
 
     /// Removes it, also when it is gone already.
     pub(super) fn remove_attempt(&self) -> Vec<String> {
-        let types: Vec<&str> = self.sources.iter().map(|(_, data_type)| data_type.as_str()).collect();
-        self.attempt.iter().map(|name| ddl::trigger::drop_attempt(name, &types)).collect()
+        self.attempt.iter().map(|name| ddl::trigger::drop_attempt(name, &self.types())).collect()
+    }
+
+    /// Its arguments' types.
+    fn types(&self) -> Vec<&str> {
+        self.sources.iter().map(|(_, data_type)| data_type.as_str()).collect()
     }
 
     /// Statements that install the trigger. Both columns are there.
     pub(super) fn create(&self) -> Vec<String> {
-        let body = self.body();
+        let (name, body) = (self.trigger.function(), self.body());
         let function = match &self.by {
             // Nothing in it is looked up by name.
-            None => ddl::trigger::create_plain_function(&self.function, &body),
-            Some(_) => ddl::trigger::create_function(&self.function, &self.search_path, &body),
+            None => ddl::trigger::create_plain_function(name, &body),
+            Some(_) => ddl::trigger::create_function(name, &self.search_path, &body),
         };
-        vec![function, self.definition()]
+        vec![function, self.trigger.create()]
     }
 
     /// Statements that remove the trigger, also when it is gone already.
     pub(super) fn remove(&self) -> Vec<String> {
-        vec![
-            ddl::trigger::drop_trigger(&self.trigger, &self.table),
-            ddl::trigger::drop_function(&self.function),
-        ]
+        self.trigger.remove()
     }
 
     /// What installing it does to the catalog.
     pub(super) fn appears(&self) -> Effect {
-        let on = vec![TriggerEvent::Insert, TriggerEvent::Update];
-        let trigger = sync_trigger(self.trigger.clone(), on, self.definition());
-        Effect::Trigger { table: self.table.clone(), trigger }
+        self.trigger.appears()
     }
 
     /// What removing it does to the catalog.
     pub(super) fn goes(&self) -> Effect {
-        Effect::TriggerGone { table: self.table.clone(), trigger: self.trigger.clone() }
+        self.trigger.goes()
     }
 
     /// Whether it is there.
     pub(super) fn probe(&self, exists: bool) -> Probe {
-        Probe::Trigger { table: self.table.clone(), name: self.trigger.clone(), exists }
+        self.trigger.probe(exists)
     }
 
     /// The value for a row of the table under `alias`; NULL where it cannot be converted.
     pub(super) fn value(&self, alias: &Ident) -> String {
         match &self.attempt {
-            Some(_) => format!("({}).value", self.tried(alias)),
+            Some(attempt) => format!("({}).value", self.tried(attempt, alias)),
             None => match &self.by {
                 Some(by) => batch::qualified(alias, by),
                 None => format!("{alias}.{}::{}", self.from, self.into_type),
@@ -166,7 +159,7 @@ impl Conversion {
 
     /// True for rows whose value cannot be converted; `None` where every value can.
     pub(super) fn fails(&self, alias: &Ident) -> Option<String> {
-        self.attempt.as_ref().map(|_| format!("({}).error IS NOT NULL", self.tried(alias)))
+        self.attempt.as_ref().map(|attempt| format!("({}).error IS NOT NULL", self.tried(attempt, alias)))
     }
 
     /// True for rows whose two values do not belong together. What is volatile cannot be computed again: then only whether it is there.
@@ -179,11 +172,10 @@ impl Conversion {
         }
     }
 
-    fn tried(&self, alias: &Ident) -> String {
-        let name = self.attempt.as_ref().unwrap_or(&self.function);
+    fn tried(&self, attempt: &Name, alias: &Ident) -> String {
         let arguments: Vec<String> =
             self.sources.iter().map(|(source, _)| format!("{alias}.{source}")).collect();
-        format!("{name}({})", arguments.join(", "))
+        format!("{attempt}({})", arguments.join(", "))
     }
 
     fn expression(&self, column: &dyn Fn(&Ident) -> String) -> String {
@@ -215,9 +207,5 @@ impl Conversion {
         format!(
             "BEGIN\n  IF TG_OP OPERATOR(pg_catalog.=) 'INSERT'{changed} THEN\n{assign}\n  END IF;\n  RETURN NEW;\nEND"
         )
-    }
-
-    fn definition(&self) -> String {
-        ddl::trigger::create_trigger(&self.trigger, &self.table, &self.function)
     }
 }

@@ -16,7 +16,7 @@ use crate::kind::shared::{batch, tighten, tree};
 use crate::kind::{Ctx, Online};
 use crate::pg::cast::{self, Assignment};
 use crate::pg::lock::LockMode;
-use crate::plan::{Action, Need, Phase, Probe, Step, Undo, Walk, WorkKind, Write};
+use crate::plan::{Action, Need, Phase, Probe, Step, Undo, WorkKind};
 use crate::sql::expr::Expr;
 use crate::sql::ident::Ident;
 
@@ -202,10 +202,7 @@ impl<'a> Shadow<'a> {
     fn add(&self) -> Step {
         let (table, second) = (&self.change.table, &self.second);
         let collate = self.change.collate.as_ref().map(|clause| format!(" {clause}")).unwrap_or_default();
-        let extras = &self.column.extras;
-        let mut sql = vec![ddl::column::add(table, second, &format!("{}{collate}", self.change.written))];
-        sql.extend(ddl::column::grants(table, second, &extras.grants));
-        sql.extend(ddl::column::described(table, second, extras));
+        let mut sql = self.beside(second, &format!("{}{collate}", self.change.written));
         sql.extend(self.up.create());
         let column = Column {
             name: second.clone(),
@@ -215,7 +212,7 @@ impl<'a> Shadow<'a> {
             identity: None,
             generated: None,
             new_here: true,
-            extras: extras.clone(),
+            extras: self.column.extras.clone(),
         };
         let mut gone = self.up.remove();
         gone.push(ddl::column::drop_if_exists(table, second));
@@ -244,20 +241,29 @@ impl<'a> Shadow<'a> {
         .provides(self.up.appears())
     }
 
+    /// Adds a column with the rights and the description that the other one has.
+    fn beside(&self, column: &Ident, definition: &str) -> Vec<String> {
+        let (table, extras) = (&self.change.table, &self.column.extras);
+        let mut sql = vec![ddl::column::add(table, column, definition)];
+        sql.extend(ddl::column::grants(table, column, &extras.grants));
+        sql.extend(ddl::column::described(table, column, extras));
+        sql
+    }
+
     fn there(&self, column: &Ident, exists: bool) -> Probe {
         Probe::Column { table: self.change.table.clone(), column: column.clone(), exists }
     }
 
     /// Rows that were there before the trigger.
     fn fill(&self, ctx: &Ctx) -> Vec<Step> {
-        filled(
-            ctx,
-            &self.change.table,
-            &self.up,
-            &self.second,
-            &format!("Fill column {} of {} from {}", self.second, self.change.table, self.change.column),
-            "rows that were there before the trigger get their second value",
-        )
+        let why = "rows that were there before the trigger get their second value";
+        self.carried(ctx, &self.up, &self.second, why)
+    }
+
+    fn carried(&self, ctx: &Ctx, by: &Conversion, into: &Ident, why: &str) -> Vec<Step> {
+        let (table, column) = (&self.change.table, &self.change.column);
+        let (value, pending) = (by.value(&table.name), by.pending(&table.name));
+        batch::fill(ctx, table, into, column, batch::Filling { why, value, pending })
     }
 
     fn agree(&self, phase: Phase, why: &str) -> Step {
@@ -306,10 +312,7 @@ impl<'a> Shadow<'a> {
         let (table, aside) = (&self.change.table, &self.aside);
         let collate =
             self.column.extras.collation.as_ref().map(|name| format!(" COLLATE {name}")).unwrap_or_default();
-        let extras = &self.column.extras;
-        let mut sql = vec![ddl::column::add(table, aside, &format!("{}{collate}", self.column.data_type))];
-        sql.extend(ddl::column::grants(table, aside, &extras.grants));
-        sql.extend(ddl::column::described(table, aside, extras));
+        let mut sql = self.beside(aside, &format!("{}{collate}", self.column.data_type));
         sql.extend(down.create_attempt());
         sql.extend(down.create());
         let back = Column {
@@ -331,8 +334,7 @@ impl<'a> Shadow<'a> {
         .provides(down.appears());
         let mut steps = vec![add];
         let why = "rows that were written without it get their value back";
-        let title = format!("Fill column {aside} of {table} from {}", self.change.column);
-        steps.extend(filled(self.ctx, table, down, aside, &title, why));
+        steps.extend(self.carried(self.ctx, down, aside, why));
         steps.iter_mut().for_each(|step| step.undo = Undo::Nothing);
         steps
     }
@@ -405,31 +407,6 @@ impl<'a> Shadow<'a> {
         said.extend(batch::trigger_notices(self.ctx, self.table, second));
         said
     }
-}
-
-fn filled(
-    ctx: &Ctx,
-    table: &crate::sql::ident::Name,
-    by: &Conversion,
-    into: &Ident,
-    title: &str,
-    why: &str,
-) -> Vec<Step> {
-    let alias = table.name.clone();
-    let rows = batch::Rows {
-        title: title.to_owned(),
-        why: why.to_owned(),
-        write: Write::Update {
-            unchanged: batch::unchanged(ctx, table, into, false),
-            pending: by.pending(&alias),
-            set: vec![(into.clone(), by.value(&alias))],
-            alias,
-        },
-        walk: Walk::Pages { stride: ctx.policy.stride },
-        fire_triggers: false,
-        undo: Undo::Nothing,
-    };
-    batch::steps(ctx.physical, table, &rows)
 }
 
 fn retyped(table: &Relation, column: &Ident, data_type: &str) -> Vec<Column> {

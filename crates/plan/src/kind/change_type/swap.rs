@@ -18,8 +18,8 @@ use crate::kind::Ctx;
 use crate::kind::change_type::conversion::Conversion;
 use crate::kind::shared::key::Sort;
 use crate::kind::shared::not_valid::NotValid;
-use crate::kind::shared::second::Second;
-use crate::kind::shared::{not_null, tree};
+use crate::kind::shared::second::{Second, hang_on, regclass};
+use crate::kind::shared::{alter, not_null, tree};
 use crate::pg::lock::LockMode;
 use crate::plan::{Action, LockClaim, Need, Phase, Probe, Step, WorkKind};
 use crate::sql::ident::{Ident, Name, literal};
@@ -80,10 +80,7 @@ impl Swap<'_> {
     /// # Errors
     /// What hangs on the column in a form that cannot be prepared.
     pub(super) fn steps(&self, ctx: &Ctx) -> Result<Swapping, Refusal> {
-        let table = ctx.table(self.table)?;
-        let Some(column) = table.column(self.column) else {
-            return Ok(Swapping { build: Vec::new(), rest: Vec::new() });
-        };
+        let column = alter::column(ctx.table(self.table)?, self.column)?;
         self.refuse(ctx)?;
         let second = Second { table: self.table, of: self.column, column: self.standby };
         let indexes = self.indexes(ctx, second)?;
@@ -177,34 +174,21 @@ impl Swap<'_> {
     }
 
     fn incoming<'c>(&self, ctx: &Ctx<'c>) -> Vec<(&'c Relation, &'c Constraint)> {
-        let mut found = ctx.logical.incoming_foreign_keys(self.table);
-        found.retain(|(_, key)| {
-            matches!(&key.kind, ConstraintKind::ForeignKey { columns, .. } if columns.contains(self.column))
-                && !key.inherited
-        });
+        let mut found = ctx.logical.foreign_keys_to(self.table, self.column);
+        found.retain(|(_, key)| !key.inherited);
         found
     }
 
     fn indexes(&self, ctx: &Ctx, second: Second) -> Result<Vec<IndexPair>, Refusal> {
         let mut pairs = Vec::new();
-        for relation in ctx.logical.tree(self.table) {
-            let own =
-                relation.indexes.iter().filter(|i| !i.inherited && i.valid && i.uses.contains(self.column));
-            for old in own {
-                let Some(twin) = second.twin(ctx, relation, old) else { continue };
-                let below = ddl::index::attached(ctx.logical, relation, old);
-                let twins = ddl::index::branches(ctx.physical, &relation.name, &twin, IndexSort::Plain);
-                pairs.push(IndexPair {
-                    table: relation.name.clone(),
-                    old: old.clone(),
-                    twin,
-                    inherited: false,
-                });
-                for branch in below {
-                    let Some(twin) = twins.iter().find(|twin| twin.table == branch.table) else { continue };
-                    let (old, twin) = (branch.index, twin.index.clone());
-                    pairs.push(IndexPair { table: branch.table, old, twin, inherited: true });
-                }
+        for (relation, old, twin) in second.twins(ctx)? {
+            let below = ddl::index::attached(ctx.logical, relation, old);
+            let twins = ddl::index::branches(ctx.physical, &relation.name, &twin, IndexSort::Plain);
+            pairs.push(IndexPair { table: relation.name.clone(), old: old.clone(), twin, inherited: false });
+            for branch in below {
+                let Some(twin) = twins.iter().find(|twin| twin.table == branch.table) else { continue };
+                let (old, twin) = (branch.index, twin.index.clone());
+                pairs.push(IndexPair { table: branch.table, old, twin, inherited: true });
             }
         }
         Ok(pairs)
@@ -300,20 +284,13 @@ impl Swap<'_> {
 
     /// What was made on the column since, and so is not prepared on the standby, would be lost with it.
     fn foreseen(&self, ctx: &Ctx, indexes: &[IndexPair], constraints: &[ConstraintPair]) -> Step {
-        let regclass = |name: &Name| format!("pg_catalog.to_regclass({})", literal(&name.to_string()));
-        let listed = |texts: Vec<String>| texts.join(", ");
-        let tree = ctx.logical.tree(self.table).into_iter().map(|table| regclass(&table.name)).collect();
-        let owned = ctx.logical.sequences.values().filter(|sequence| {
-            sequence
-                .owned_by
-                .as_ref()
-                .is_some_and(|(table, owner)| table == self.table && owner == self.column)
-        });
-        let relations = indexes
+        let owned = ctx.logical.sequences_of_column(self.table, self.column);
+        let relations: Vec<String> = indexes
             .iter()
             .map(|pair| regclass(&pair.table.sibling(pair.old.name.clone())))
             .chain(owned.map(|sequence| regclass(&sequence.name)))
-            .chain(["NULL".to_owned()]);
+            .chain(["NULL".to_owned()])
+            .collect();
         let names: BTreeSet<String> = constraints
             .iter()
             .map(|pair| &pair.old.name)
@@ -321,21 +298,16 @@ impl Swap<'_> {
             .map(|name| literal(name.as_str()))
             .chain(["NULL".to_owned()])
             .collect();
-        let query = format!(
-            "SELECT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) AS object \
-             FROM pg_catalog.pg_depend AS d \
-             JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid \
-             WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid IN ({}) AND a.attname = {} \
-             AND d.classid <> 'pg_catalog.pg_attrdef'::pg_catalog.regclass \
-             AND (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid IN ({})) IS NOT TRUE \
+        let names: Vec<String> = names.into_iter().collect();
+        let but = format!(
+            "AND (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid IN ({})) IS NOT TRUE \
              AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS c \
              WHERE d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND c.oid = d.objid \
-             AND (c.contype = 'n' OR c.conname IN ({}))) LIMIT 5",
-            listed(tree),
-            literal(self.column.as_str()),
-            listed(relations.collect()),
-            listed(names.into_iter().collect()),
+             AND (c.contype = 'n' OR c.conname IN ({})))",
+            relations.join(", "),
+            names.join(", "),
         );
+        let query = hang_on(ctx, self.table, self.column, &but);
         let (column, table) = (self.column, self.table);
         Step::new(
             self.phase,
@@ -371,12 +343,7 @@ impl Swap<'_> {
         for pair in indexes.iter().filter(|pair| pair.inherited) {
             script.gone(pair, &pair.old);
         }
-        let sequence = met.sequences.values().find(|sequence| {
-            sequence
-                .owned_by
-                .as_ref()
-                .is_some_and(|(table, owner)| table == self.table && owner == self.column)
-        });
+        let sequence = met.sequences_of_column(self.table, self.column).next();
         script.values(column, sequence);
         script.change_names(column);
         for pair in indexes {

@@ -54,6 +54,35 @@ pub(crate) fn step(leaf: &Relation, table: &Name, rows: &Rows) -> Step {
         .undo(rows.undo.clone())
 }
 
+/// How a second column gets its values, row by row, from what the row has.
+#[derive(Clone, Debug)]
+pub(crate) struct Filling<'a> {
+    /// Why, in one sentence.
+    pub(crate) why: &'a str,
+    /// The value, over the table by its name.
+    pub(crate) value: String,
+    /// True for rows that still need it.
+    pub(crate) pending: String,
+}
+
+/// Fills a second column from the one beside it, without firing users' triggers.
+pub(crate) fn fill(ctx: &Ctx, table: &Name, column: &Ident, from: &Ident, by: Filling) -> Vec<Step> {
+    let rows = Rows {
+        title: format!("Fill column {column} of {table} from {from}"),
+        why: by.why.to_owned(),
+        write: Write::Update {
+            alias: table.name.clone(),
+            unchanged: unchanged(ctx, table, column, false),
+            pending: by.pending,
+            set: vec![(column.clone(), by.value)],
+        },
+        walk: Walk::Pages { stride: ctx.policy.stride },
+        fire_triggers: false,
+        undo: Undo::Nothing,
+    };
+    steps(ctx.physical, table, &rows)
+}
+
 /// Indexed columns of `table` that a backfill into `written` names, each with the value it has.
 ///
 /// PostgreSQL takes an index none of whose columns is named for one that gets copies of entries it holds, and searches each

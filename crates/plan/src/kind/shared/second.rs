@@ -39,6 +39,25 @@ pub(crate) fn names(steps: &[Step]) -> BTreeSet<Name> {
         .collect()
 }
 
+/// What is made on a column of the table or of its partitions, described, but for its default and what the conditions leave out.
+pub(crate) fn hang_on(ctx: &Ctx, table: &Name, column: &Ident, but: &str) -> String {
+    let tree: Vec<String> = ctx.logical.tree(table).into_iter().map(|table| regclass(&table.name)).collect();
+    format!(
+        "SELECT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) AS object \
+         FROM pg_catalog.pg_depend AS d \
+         JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid \
+         WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid IN ({}) AND a.attname = {} \
+         AND d.classid <> 'pg_catalog.pg_attrdef'::pg_catalog.regclass {but} LIMIT 5",
+        tree.join(", "),
+        literal(column.as_str()),
+    )
+}
+
+/// The oid of a relation; NULL where there is none of this name.
+pub(crate) fn regclass(name: &Name) -> String {
+    format!("pg_catalog.to_regclass({})", literal(&name.to_string()))
+}
+
 impl Second<'_> {
     /// New code's queries are planned by the second column's statistics.
     pub(crate) fn analyze(&self, ctx: &Ctx) -> Step {
@@ -53,7 +72,13 @@ impl Second<'_> {
 
     /// Every index that uses the column, for the second one.
     pub(crate) fn indexes(&self, ctx: &Ctx) -> Result<Vec<Step>, Refusal> {
-        let mut steps = Vec::new();
+        let twins = self.twins(ctx)?;
+        Ok(twins.iter().flat_map(|(relation, _, twin)| self.build(ctx, relation, twin)).collect())
+    }
+
+    /// Those indexes, each with its table and the one over the second column.
+    pub(crate) fn twins<'c>(&self, ctx: &Ctx<'c>) -> Result<Vec<(&'c Relation, &'c Index, Index)>, Refusal> {
+        let mut twins = Vec::new();
         for relation in ctx.logical.tree(self.table) {
             let own = relation.indexes.iter().filter(|i| !i.inherited && i.valid && i.uses.contains(self.of));
             for index in own {
@@ -67,15 +92,15 @@ impl Second<'_> {
                         "drop the index first, or allow it if no running code names the column",
                     )
                 })?;
-                steps.extend(self.build(ctx, relation, &twin));
+                twins.push((relation, index, twin));
             }
         }
-        Ok(steps)
+        Ok(twins)
     }
 
     /// The same index over the second column. It is unique only where PostgreSQL checks that at once: elsewhere the old column's own
     /// does it, when it is time.
-    pub(crate) fn twin(&self, ctx: &Ctx, relation: &Relation, index: &Index) -> Option<Index> {
+    fn twin(&self, ctx: &Ctx, relation: &Relation, index: &Index) -> Option<Index> {
         let definition = renamed::index(&index.definition, self.of, self.column)?;
         let body = ddl::index::body(&relation.name, &Index { definition, ..index.clone() })
             .map(ToOwned::to_owned)?;
@@ -119,9 +144,6 @@ impl Second<'_> {
 
     /// Whatever was made on the second column since expand would go with it.
     pub(crate) fn nothing_of_others(&self, ctx: &Ctx, ours: &BTreeSet<Name>) -> Step {
-        let regclass = |name: &Name| format!("pg_catalog.to_regclass({})", literal(&name.to_string()));
-        let tree: Vec<String> =
-            ctx.logical.tree(self.table).into_iter().map(|table| regclass(&table.name)).collect();
         let known = match ours.is_empty() {
             true => String::new(),
             false => format!(
@@ -129,18 +151,12 @@ impl Second<'_> {
                 ours.iter().map(regclass).collect::<Vec<_>>().join(", ")
             ),
         };
-        let query = format!(
-            "SELECT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) AS object \
-             FROM pg_catalog.pg_depend AS d \
-             JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid \
-             WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid IN ({}) AND a.attname = {} \
-             AND d.classid <> 'pg_catalog.pg_attrdef'::pg_catalog.regclass \
-             AND NOT (d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND EXISTS \
-             (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.oid = d.objid AND {})){known} LIMIT 5",
-            tree.join(", "),
-            literal(self.column.as_str()),
+        let but = format!(
+            "AND NOT (d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND EXISTS \
+             (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.oid = d.objid AND {})){known}",
             double_write::is_ours_sql("t.tgname::pg_catalog.text"),
         );
+        let query = hang_on(ctx, self.table, self.column, &but);
         Step::new(
             Phase::Contract,
             format!("Prove that nothing else was made on column {} of {}", self.column, self.table),

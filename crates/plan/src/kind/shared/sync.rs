@@ -3,16 +3,17 @@
 //! It fires last of the BEFORE row triggers, so that it sees what users' triggers changed. What changed is decided by the
 //! image of the values, never by `=`: some types have none, and for others it calls different values equal.
 
-use crate::catalog::{Catalog, Relation, Trigger, TriggerEvent};
+use crate::catalog::{Catalog, Relation};
 use crate::ddl;
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
 use crate::kind::Ctx;
 use crate::kind::shared::batch::{self, wrap};
 use crate::kind::shared::clock::Clock;
+use crate::kind::shared::row_trigger::RowTrigger;
 use crate::kind::shared::{alter, tree};
 use crate::pg::lock::LockMode;
-use crate::plan::{LockClaim, Phase, Probe, Step, Undo, Walk, Write, sync_trigger};
+use crate::plan::{LockClaim, Phase, Probe, Step, Undo, Walk, Write};
 use crate::sql::expr::{Expr, NullWhen};
 use crate::sql::ident::{Ident, Name};
 
@@ -42,8 +43,7 @@ pub(crate) enum Mode {
 #[derive(Clone, Debug)]
 pub(crate) struct Sync {
     table: Name,
-    name: Ident,
-    function: Name,
+    trigger: RowTrigger,
     body: String,
 }
 
@@ -236,46 +236,38 @@ impl Sync {
             Mode::Derive => derive(column, from),
             Mode::Fill => fill(column, from),
         };
-        // Triggers of ours fire in the order in which they were planned: one may read what another derives.
-        let ours = ctx.physical.relation(table).map_or(0, ours);
         let content = format!("{} {table}.{column} {body}", ctx.migration);
-        let head = format!("{PREFIX}{ours:02}_{}", column.as_str());
-        let function = Name {
-            schema: Ident::new("concertina"),
-            name: Ident::generated(&format!("sync_{}", column.as_str()), &content),
-        };
-        Self { table: table.clone(), name: Ident::generated(&head, &content), function, body }
+        let trigger = RowTrigger::new(ctx, table, "sync", column, &content);
+        Self { table: table.clone(), trigger, body }
     }
 
     /// Statements that install it.
     pub(crate) fn create(&self, catalog: &Catalog) -> Vec<String> {
+        let function = self.trigger.function();
         vec![
-            ddl::trigger::create_function(&self.function, &catalog.server.search_path, &self.body),
-            ddl::trigger::create_trigger(&self.name, &self.table, &self.function),
+            ddl::trigger::create_function(function, &catalog.server.search_path, &self.body),
+            self.trigger.create(),
         ]
     }
 
     /// Statements that remove it, also when it is gone already.
     pub(crate) fn remove(&self) -> Vec<String> {
-        vec![ddl::trigger::drop_trigger(&self.name, &self.table), ddl::trigger::drop_function(&self.function)]
+        self.trigger.remove()
     }
 
     /// What installing it does to the catalog.
     pub(crate) fn appears(&self) -> Effect {
-        let on = vec![TriggerEvent::Insert, TriggerEvent::Update];
-        let definition = ddl::trigger::create_trigger(&self.name, &self.table, &self.function);
-        let trigger: Trigger = sync_trigger(self.name.clone(), on, definition);
-        Effect::Trigger { table: self.table.clone(), trigger }
+        self.trigger.appears()
     }
 
     /// What removing it does to the catalog.
     pub(crate) fn goes(&self) -> Effect {
-        Effect::TriggerGone { table: self.table.clone(), trigger: self.name.clone() }
+        self.trigger.goes()
     }
 
     /// Whether it is there.
     pub(crate) fn probe(&self, exists: bool) -> Probe {
-        Probe::Trigger { table: self.table.clone(), name: self.name.clone(), exists }
+        self.trigger.probe(exists)
     }
 
     /// Locks that removing it takes. Source: `RemoveTriggerById` in src/backend/commands/trigger.c.
