@@ -70,6 +70,14 @@ impl Folder {
         self.path.join(format!("{name}.sql"))
     }
 
+    /// The name of the migration that is meant, if one is wanted.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn only(&self, wanted: Option<&str>) -> Result<Option<&str>, Failure> {
+        wanted.map(|wanted| Ok(self.find(wanted)?.name.as_str())).transpose()
+    }
+
     /// The migration that is meant by a name, a file name, a path, a number or a title.
     ///
     /// # Errors

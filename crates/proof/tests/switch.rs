@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use concertina_proof::compare::query;
 use concertina_proof::drive::{self, Recorder};
-use concertina_proof::world::World;
+use concertina_proof::world::{Database, World};
 use concertina_run::engine::Confirm;
 use concertina_run::event::Event;
 use concertina_run::state::{MigrationFile, MigrationState};
@@ -23,6 +23,13 @@ fn file() -> [MigrationFile; 1] {
     [MigrationFile { name: "0001_int".to_owned(), text }]
 }
 
+async fn expanded(database: &Database<'_>) -> Engine {
+    let engine = drive::looking(&database.url()).await.unwrap();
+    engine.init().await.unwrap();
+    engine.expand(&file(), None).await.unwrap();
+    engine
+}
+
 async fn state(engine: &Engine) -> MigrationState {
     engine.status(&file()).await.unwrap()[0].state
 }
@@ -31,9 +38,7 @@ async fn state(engine: &Engine) -> MigrationState {
 async fn contract_waits_for_the_switch() {
     let world = World::start().await.unwrap();
     let database = world.database(SCHEMA).await.unwrap();
-    let engine = drive::looking(&database.url()).await.unwrap();
-    engine.init().await.unwrap();
-    engine.expand(&file(), None).await.unwrap();
+    let engine = expanded(&database).await;
     assert_eq!(state(&engine).await, MigrationState::Expanded);
     let waits = engine.contract(&file(), None, YES).await.unwrap();
     assert!(waits.moved.is_empty() && waits.waiting[0].1.contains("concertina switch"), "{waits:?}");
@@ -49,9 +54,7 @@ async fn contract_waits_for_the_switch() {
 async fn a_value_that_cannot_be_converted_is_accepted_and_stops_the_switch() {
     let world = World::start().await.unwrap();
     let database = world.database(SCHEMA).await.unwrap();
-    let engine = drive::looking(&database.url()).await.unwrap();
-    engine.init().await.unwrap();
-    engine.expand(&file(), None).await.unwrap();
+    let engine = expanded(&database).await;
     let client = database.connect().await.unwrap();
     client
         .batch_execute("INSERT INTO t VALUES (1000, 'many'); UPDATE t SET v = 'few' WHERE id = 7")
@@ -78,9 +81,7 @@ async fn a_value_that_cannot_be_converted_is_accepted_and_stops_the_switch() {
 async fn what_was_made_on_the_column_meanwhile_is_not_lost() {
     let world = World::start().await.unwrap();
     let database = world.database(SCHEMA).await.unwrap();
-    let engine = drive::looking(&database.url()).await.unwrap();
-    engine.init().await.unwrap();
-    engine.expand(&file(), None).await.unwrap();
+    let engine = expanded(&database).await;
     let client = database.connect().await.unwrap();
     for made in ["INDEX extra ON t (v)", "VIEW extra AS SELECT v FROM t"] {
         client.batch_execute(&format!("CREATE {made}")).await.unwrap();

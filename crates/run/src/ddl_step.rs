@@ -17,15 +17,13 @@ use crate::executor::{Backoff, Job, Run};
 use crate::journal::Span;
 use crate::ledger::SpanKind;
 use crate::obstacle::{Claimed, Obstacles, claimed, seconds};
+use crate::wait::{LOOK_EVERY, Wait};
 use crate::watch::{CLOSELY, watched};
 use crate::{failpoint, ledger, observe, snapshots};
 
 /// `lock_timeout` of the patient lock: above `deadlock_timeout` (1 s by default), because autovacuum yields only to who has
 /// waited that long. Source: ProcSleep in src/backend/storage/lmgr/proc.c.
 const PATIENT_LOCK: Duration = Duration::from_millis(2500);
-
-/// How often to look whether an obstacle is gone.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Runs the step until it is committed, or gives way.
 pub(crate) async fn run(run: &mut Run, job: &Job<'_>, sql: &[String]) -> Result<(), Error> {
@@ -128,7 +126,7 @@ async fn wait_for_obstacles(
         return Ok(());
     }
     let mut obstacles = Obstacles::default();
-    let (began, mut told) = (Instant::now(), None::<Instant>);
+    let mut wait = Wait::new();
     loop {
         run.check_stop()?;
         let found = obstacles.look(&run.control, claims, &run.backends(), run.settings.max_stall).await?;
@@ -136,14 +134,7 @@ async fn wait_for_obstacles(
             run.journal.waited();
             return Ok(());
         };
-        let reason = match found.len() {
-            1 => oldest.clone(),
-            more => format!("{oldest}, and {} more", more - 1),
-        };
-        if told.is_none_or(|told| told.elapsed() >= Duration::from_secs(1)) {
-            run.tell(&Event::Waiting { step: job.number, reason: reason.clone(), since: began.elapsed() });
-            told = Some(Instant::now());
-        }
+        let reason = wait.tell(run, job, oldest, found.len() - 1);
         check_patience(run, job, since, &reason)?;
         run.pause(LOOK_EVERY).await?;
     }

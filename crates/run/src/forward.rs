@@ -207,27 +207,14 @@ async fn switch_one(run: &mut Run, row: &MigrationRow, outcome: &mut Outcome) ->
     else {
         return Ok(());
     };
-    match row.state {
-        MigrationState::Expanded => {}
-        MigrationState::Expanding => {
-            outcome.waiting.push((name, "its expand is not finished; run `concertina expand`".to_owned()));
-            return Ok(());
-        }
-        MigrationState::Undoing => {
-            outcome.waiting.push((name, "it is being taken back; run `concertina undo`".to_owned()));
-            return Ok(());
-        }
-        MigrationState::Pending
-        | MigrationState::Switched
-        | MigrationState::Contracting
-        | MigrationState::Done
-        | MigrationState::Undone => return Ok(()),
+    if !is_expanded(row, outcome) || row.state == MigrationState::Contracting {
+        return Ok(());
     }
     let open = open_switch(run, row.id, plan).await?;
     if !open.is_empty() {
         rights::require(&run.work, &run.settings, plan, Phase::Switch).await?;
-        let steps = open.iter().filter_map(|ordinal| Some((*ordinal, plan.steps.get(*ordinal)?)));
-        dependents::refuse(&run.work.client, &name, "switch", steps.map(|(_, step)| step)).await?;
+        let steps = open.iter().filter_map(|ordinal| plan.steps.get(*ordinal));
+        dependents::refuse(&run.work.client, &name, "switch", steps).await?;
         let outlook = outlook::require(run, plan, open).await?;
         let ends = MigrationState::Expanded;
         let went = Leg { id: row.id, plan, command: "switch", phases: switching, ends, outlook };
@@ -237,6 +224,18 @@ async fn switch_one(run: &mut Run, row: &MigrationRow, outcome: &mut Outcome) ->
     Ok(())
 }
 
+/// Whether it is expanded at least, and neither finished nor taken back. What is not waits for another command, which is said.
+fn is_expanded(row: &MigrationRow, outcome: &mut Outcome) -> bool {
+    let waits = match row.state {
+        MigrationState::Expanded | MigrationState::Switched | MigrationState::Contracting => return true,
+        MigrationState::Expanding => "its expand is not finished; run `concertina expand`",
+        MigrationState::Undoing => "it is being taken back; run `concertina undo`",
+        MigrationState::Pending | MigrationState::Done | MigrationState::Undone => return false,
+    };
+    outcome.waiting.push((row.name.clone(), waits.to_owned()));
+    false
+}
+
 async fn contract_one(
     run: &mut Run,
     row: &MigrationRow,
@@ -244,30 +243,21 @@ async fn contract_one(
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
     let name = row.name.clone();
-    match row.state {
-        MigrationState::Expanded | MigrationState::Switched | MigrationState::Contracting => {}
-        MigrationState::Expanding => {
-            outcome.waiting.push((name, "its expand is not finished; run `concertina expand`".to_owned()));
-            return Ok(());
-        }
-        MigrationState::Undoing => {
-            outcome.waiting.push((name, "it is being taken back; run `concertina undo`".to_owned()));
-            return Ok(());
-        }
-        MigrationState::Pending | MigrationState::Done | MigrationState::Undone => return Ok(()),
+    if !is_expanded(row, outcome) {
+        return Ok(());
     }
     let Some(plan) = &row.plan else { return Ok(()) };
-    if !open_switch(run, row.id, plan).await?.is_empty() {
+    let steps = ledger::steps(&run.work.client, row.id).await?;
+    if !left(plan, &steps, row.id, switching).is_empty() {
         outcome.waiting.push((name, WAITS_FOR_SWITCH.to_owned()));
         return Ok(());
     }
     if !confirm.destroy {
-        let rows = ledger::steps(&run.work.client, row.id).await?;
         let destroys: Vec<String> = plan
             .steps
             .iter()
             .enumerate()
-            .filter(|(ordinal, step)| step.destroys && !is_done(&rows, row.id, *ordinal))
+            .filter(|(ordinal, step)| step.destroys && !is_done(&steps, row.id, *ordinal))
             .map(|(_, step)| step.title.clone())
             .collect();
         if !destroys.is_empty() {
@@ -275,7 +265,6 @@ async fn contract_one(
         }
     }
     rights::require(&run.work, &run.settings, plan, Phase::Contract).await?;
-    let steps = ledger::steps(&run.work.client, row.id).await?;
     let open = plan
         .steps
         .iter()

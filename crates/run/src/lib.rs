@@ -41,6 +41,7 @@ mod journal;
 mod observe;
 mod obstacle;
 mod throttle;
+mod wait;
 mod watch;
 
 pub mod error;

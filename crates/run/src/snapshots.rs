@@ -4,19 +4,14 @@
 //! yet holds no lock on it. After a switch it would read, under the column's name, row versions from before the backfill, which have
 //! nothing there. CREATE INDEX CONCURRENTLY waits for the same reason.
 
-use std::time::{Duration, Instant};
-
 use concertina_plan::effect::Effect;
 use concertina_plan::plan::{Phase, Step};
 use tokio_postgres::types::Type;
 
 use crate::error::{Doing, Error};
-use crate::event::Event;
 use crate::executor::{Job, Run};
 use crate::obstacle::seconds;
-
-/// How often to look whether they are gone.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+use crate::wait::{LOOK_EVERY, Wait};
 
 /// Whether the step gives a column's name to another column.
 pub(crate) fn matter_to(step: &Step) -> bool {
@@ -27,25 +22,18 @@ pub(crate) fn matter_to(step: &Step) -> bool {
 /// Returns once every snapshot that is held now is gone, or fails when patience ends.
 pub(crate) async fn outlive(run: &Run, job: &Job<'_>) -> Result<(), Error> {
     let mut held = look(run).await?;
-    let (began, mut told) = (Instant::now(), None::<Instant>);
+    let mut wait = Wait::new();
     while let Some(oldest) = held.first() {
         run.check_stop()?;
-        let reason = match held.len() {
-            1 => oldest.words.clone(),
-            more => format!("{}, and {} more", oldest.words, more - 1),
-        };
-        if told.is_none_or(|told| told.elapsed() >= Duration::from_secs(1)) {
-            run.tell(&Event::Waiting { step: job.number, reason: reason.clone(), since: began.elapsed() });
-            told = Some(Instant::now());
-        }
-        if began.elapsed() >= run.settings.lock_patience {
+        let reason = wait.tell(run, job, &oldest.words, held.len() - 1);
+        if wait.lasts() >= run.settings.lock_patience {
             return Err(Error::GaveWay {
                 message: format!(
                     "step {} \"{}\" waited for {}: {reason}. Nothing of this step was applied. Let that end, or end it, and run \
                      the same command again",
                     job.number,
                     job.step.title,
-                    seconds(began.elapsed())
+                    seconds(wait.lasts())
                 ),
             });
         }

@@ -71,6 +71,14 @@ pub struct MigrationStatus {
     pub plan: Option<Plan>,
 }
 
+impl MigrationStatus {
+    /// It is expanded, and steps of its switch are to come.
+    pub fn waits_for_switch(&self) -> bool {
+        let open = |step: &StepStatus| step.phase == Phase::Switch && step.state != StepState::Done;
+        self.state == MigrationState::Expanded && self.steps.iter().any(open)
+    }
+}
+
 /// How often an update of a row gave two columns of one value different values. One that was rolled back counts too.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DoubleWrites {

@@ -27,10 +27,7 @@ pub struct Baseline {
 impl Baseline {
     pub(crate) async fn run(self, session: &Session) -> Result<(), Failure> {
         let folder = session.folder()?;
-        let upto = match &self.migration {
-            Some(wanted) => Some(folder.find(wanted)?.name.as_str()),
-            None => None,
-        };
+        let upto = folder.only(self.migration.as_deref())?;
         let engine = session.engine().await?;
         let baseline = engine.baseline(&folder.files, upto, self.reason.as_deref()).await?;
         session.report(|| render::adopt::baseline(&baseline), || BaselineDocument::from(&baseline));

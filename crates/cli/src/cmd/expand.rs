@@ -21,10 +21,7 @@ impl Expand {
     pub(crate) async fn run(self, mut session: Session) -> Result<(), Failure> {
         self.order.apply(&mut session);
         let folder = session.folder()?;
-        let only = match &self.migration {
-            Some(wanted) => Some(folder.find(wanted)?.name.as_str()),
-            None => None,
-        };
+        let only = folder.only(self.migration.as_deref())?;
         let engine = session.engine().await?;
         session.written(&engine, &folder, only).await?;
         let outcome = engine

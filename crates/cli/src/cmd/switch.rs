@@ -18,10 +18,7 @@ pub struct Switch {
 impl Switch {
     pub(crate) async fn run(self, session: &Session) -> Result<(), Failure> {
         let folder = session.folder()?;
-        let only = match &self.migration {
-            Some(wanted) => Some(folder.find(wanted)?.name.as_str()),
-            None => None,
-        };
+        let only = folder.only(self.migration.as_deref())?;
         let engine = session.engine().await?;
         let files = &folder.files;
         let outcome = engine

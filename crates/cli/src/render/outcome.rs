@@ -12,8 +12,7 @@ pub fn text(command: &str, outcome: &Outcome, statuses: &[MigrationStatus]) -> S
     let (mut expanded, mut switchable) = (false, false);
     for name in &outcome.moved {
         let state = state_of(name, statuses);
-        let waits =
-            outcome.waiting.iter().any(|(waiting, why)| waiting == name && why.contains("concertina switch"));
+        let waits = statuses.iter().any(|status| status.name == *name && status.waits_for_switch());
         switchable |= waits;
         expanded |= !waits && matches!(state, Some(MigrationState::Expanded | MigrationState::Switched));
         let said = if waits {

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use concertina_plan::estimate::span;
-use concertina_plan::plan::Phase;
-use concertina_run::state::{MigrationState, MigrationStatus, StepState, StepStatus};
+use concertina_run::state::{MigrationState, MigrationStatus, StepState};
 
 use super::{BAD, FAINT, STRONG, WARN, count, duration, plural, table, table_text, time};
 
@@ -139,11 +138,7 @@ fn next(migrations: &[MigrationStatus]) -> Option<String> {
     if let Some(command) = interrupted {
         return Some(format!("{command}   {FAINT}# unless it is running now{FAINT:#}"));
     }
-    let waits = |migration: &&MigrationStatus| {
-        let open = |step: &StepStatus| step.phase == Phase::Switch && step.state != StepState::Done;
-        migration.state == MigrationState::Expanded && migration.steps.iter().any(open)
-    };
-    if let Some(migration) = migrations.iter().find(waits) {
+    if let Some(migration) = migrations.iter().find(|migration| migration.waits_for_switch()) {
         return Some(format!(
             "concertina switch {}   {FAINT}# once all code that runs can do with the new type{FAINT:#}",
             migration.name
@@ -164,10 +159,10 @@ fn next(migrations: &[MigrationStatus]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use concertina_plan::estimate::{Basis, Expected, Room};
-    use concertina_plan::plan::Claim;
+    use concertina_plan::plan::{Claim, Phase};
     use concertina_plan::sql::ident::{Ident, Name};
     use concertina_run::ledger::EstimateRow;
-    use concertina_run::state::DoubleWrites;
+    use concertina_run::state::{DoubleWrites, StepStatus};
 
     use super::*;
 
