@@ -160,10 +160,11 @@ async fn migrate(
     match engine.plan(file).await {
         Ok(_) => {
             let expanded = engine.expand(known, name).await?;
+            let switched = engine.switch(known, name).await?;
             let contracted = engine.contract(known, name, Confirm { destroy: true }).await?;
             let archived = engine.archive().await?;
             engine.purge(archived).await?;
-            Ok(Ok(expanded.steps + contracted.steps))
+            Ok(Ok(expanded.steps + switched.steps + contracted.steps))
         }
         Err(Error::Refused { diagnostics, .. }) => engine.apply_simple(known).await.map(|_| Err(diagnostics)),
         Err(error) => Err(error),
