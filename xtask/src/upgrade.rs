@@ -221,7 +221,8 @@ fn build(root: &Path, version: u32, commit: &str) -> Result<Program> {
         fs::create_dir_all(&source)?;
         let archive = home.join(format!("{commit}.tar"));
         git(root, &["archive", "--output", &archive.to_string_lossy(), commit])?;
-        let unpacked = Command::new("tar").arg("-xf").arg(&archive).arg("-C").arg(&source).status()?;
+        // With the time of unpacking: cargo would take the commit's for that of what the version before left in its target.
+        let unpacked = Command::new("tar").arg("-xmf").arg(&archive).arg("-C").arg(&source).status()?;
         ensure!(unpacked.success(), "tar failed");
         cargo(&source, &home.join("target"))?;
         fs::copy(home.join("target/debug/concertina"), &binary)?;

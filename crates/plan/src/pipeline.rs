@@ -223,7 +223,7 @@ impl Planner<'_> {
                 allowed(&ctx, statement, change, &facts, &effects, refusal)
             }),
         };
-        let online = online.and_then(|online| self.in_order(index, change, online, lifted));
+        let online = online.and_then(|online| self.in_order(index, statement, change, online, lifted));
         match online {
             Ok(online) => self.accept(index, online),
             Err(refusal) if self.blind && refusal.code == Code::WillFail => {}
@@ -236,18 +236,25 @@ impl Planner<'_> {
 
     fn in_order(
         &self,
-        statement: usize,
+        index: usize,
+        statement: &Statement,
         change: &Change,
         mut online: Online,
         lifted: bool,
     ) -> Result<Online, Refusal> {
-        let before = self.steps.iter().filter(|step| step.statement < statement);
+        let before = self.steps.iter().filter(|step| step.statement < index);
         let renamed = schedule::renamed(before);
         if let Some(refusal) = online.steps.iter().find_map(|step| schedule::after_renaming(step, &renamed)) {
             return Err(refusal);
         }
         if let Change::RenameTable(rename) = change
             && let Some(refusal) = schedule::view_over_second(&rename.from, &self.steps)
+        {
+            return Err(refusal);
+        }
+        if let Change::RenameColumn(rename) = change
+            && statement.directives.alias_view.is_some()
+            && let Some(refusal) = schedule::before_alias_view(&rename.table, &self.steps)
         {
             return Err(refusal);
         }

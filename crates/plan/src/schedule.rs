@@ -136,6 +136,24 @@ pub(crate) fn after_renaming(step: &Step, renamed: &[(Name, Name)]) -> Option<Re
     ))
 }
 
+/// A view in the place of a table would be met by what earlier statements of the file still do to that table, and, when it is
+/// expanded again after an undo, by what brings back what was written into a column that they add.
+pub(crate) fn before_alias_view(table: &Name, earlier: &[Step]) -> Option<Refusal> {
+    let touches = |step: &&Step| {
+        step.locks.iter().any(|lock| lock.relation == *table)
+            || step.claims().iter().any(|claim| claim.relation == *table)
+    };
+    let step = earlier.iter().find(touches)?;
+    Some(Refusal::new(
+        Code::SplitFile,
+        format!(
+            "alias-view puts a view in the place of {table}, about which an earlier statement of this file is: \"{}\"",
+            step.title
+        ),
+        "put this statement into a file of its own, after this one",
+    ))
+}
+
 /// The new name's view would read the second column, which goes at contract, before the view does.
 pub(crate) fn view_over_second(table: &Name, earlier: &[Step]) -> Option<Refusal> {
     let renames = |step: &&Step| {

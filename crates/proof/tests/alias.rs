@@ -120,6 +120,89 @@ async fn by_the_new_name() {
     assert!(announced(&plan, "0A000"));
 }
 
+/// The table itself is a view until contract, and the plan says what that costs old code.
+#[tokio::test]
+async fn by_the_new_name_of_a_column() {
+    let world = world().await;
+    let schema =
+        format!("{SCHEMA} CREATE FUNCTION low(old) RETURNS text LANGUAGE sql AS $$ SELECT lower($1.a) $$");
+    let database = world.database(&schema).await.unwrap();
+    let url = database.url();
+    let rename = file(
+        "0001_rename",
+        "-- concertina:alias-view reason: its size\nALTER TABLE old RENAME COLUMN b TO second",
+    );
+    let plan = drive::plan(&url, &rename).await.unwrap().unwrap();
+    let client = database.connect().await.unwrap();
+    let row = ("SELECT low(o) FROM {t} AS o", Some("42883"));
+    for (sql, _) in STATEMENTS.iter().copied().chain([row]) {
+        assert_eq!(outcome(&client, sql, "old").await, None, "before: {sql}");
+    }
+    let prepared = [
+        ("one", "SELECT a, b FROM old WHERE id = 1", None),
+        ("two", "UPDATE old SET a = 'p' WHERE id = 1 RETURNING a", None),
+        ("every", "SELECT * FROM old WHERE id = 1", Some("0A000")),
+        ("whole", "SELECT old FROM old WHERE id = 1", Some("0A000")),
+    ];
+    for (name, sql, _) in prepared {
+        client.batch_execute(&format!("PREPARE {name} AS {sql}; EXECUTE {name}")).await.unwrap();
+    }
+
+    drive::run(&url, Command::Expand, &rename, usize::MAX).await.unwrap().outcome.unwrap();
+    for (name, _, expected) in prepared {
+        assert_eq!(outcome(&client, &format!("EXECUTE {name}"), "old").await.as_deref(), expected, "{name}");
+    }
+    let both = ("UPDATE {t} SET b = 50, second = 51 WHERE id = 1", Some("42601"));
+    let merge = match world.major() {
+        14 => None,
+        15 | 16 => Some((MERGE, Some("0A000"))),
+        _ => Some((MERGE, None)),
+    };
+    for (sql, expected) in STATEMENTS.iter().copied().chain([row, both]).chain(merge) {
+        for sql in [sql.to_owned(), sql.replace("(b", "(second").replace(".b", ".second")] {
+            let got = outcome(&client, &sql, "old").await;
+            assert_eq!(got.as_deref(), expected, "{sql}");
+            assert!(got.is_none_or(|state| announced(&plan, &state)), "{sql}: {:?}", plan.notices);
+        }
+    }
+
+    for (name, sql) in
+        [("three", "SELECT a, second FROM old WHERE id = 1"), ("four", "SELECT * FROM old WHERE id = 1")]
+    {
+        client.batch_execute(&format!("PREPARE {name} AS {sql}; EXECUTE {name}")).await.unwrap();
+    }
+    drive::run(&url, Command::Contract, &rename, usize::MAX).await.unwrap().outcome.unwrap();
+    assert_eq!(outcome(&client, "EXECUTE three; EXECUTE two", "old").await, None);
+    assert_eq!(outcome(&client, "EXECUTE four", "old").await.as_deref(), Some("0A000"));
+    assert_eq!(outcome(&client, row.0, "old").await, None);
+}
+
+/// DEFAULT means NULL through a view that has none; a row that leaves the column out gets the table's.
+#[tokio::test]
+async fn a_default_under_two_names() {
+    let world = world().await;
+    let database = world.database(SCHEMA).await.unwrap();
+    let url = database.url();
+    let rename = file(
+        "0001_rename",
+        "-- concertina:alias-view reason: its size\nALTER TABLE old RENAME COLUMN c TO second",
+    );
+    let plan = drive::plan(&url, &rename).await.unwrap().unwrap();
+    drive::run(&url, Command::Expand, &rename, usize::MAX).await.unwrap().outcome.unwrap();
+    let client = database.connect().await.unwrap();
+    for (sql, expected) in [
+        ("INSERT INTO old (b) VALUES (100) RETURNING c", Some("c")),
+        ("INSERT INTO old (b, c) VALUES (101, DEFAULT) RETURNING second", Some("c")),
+        ("INSERT INTO old (b, second) VALUES (102, DEFAULT) RETURNING c", Some("c")),
+        ("UPDATE old SET second = 'x' WHERE b = 100 RETURNING c", Some("x")),
+        ("UPDATE old SET c = DEFAULT WHERE b = 100 RETURNING second", None),
+    ] {
+        let got: Option<String> = client.query_one(sql, &[]).await.unwrap().get(0);
+        assert_eq!(got.as_deref(), expected, "{sql}");
+    }
+    assert!(plan.notices.iter().any(|notice| notice.message.contains("= DEFAULT of public.old writes NULL")));
+}
+
 #[tokio::test]
 async fn privileges_live_as_long_as_the_name() {
     let world = world().await;

@@ -30,7 +30,10 @@ use crate::pg::lock::LockMode;
 use crate::plan::{Action, Facts, LockClaim, Need, Phase, Probe, Step, WorkKind};
 use crate::sql::ident::{Ident, Name};
 
+mod alias_view;
 mod notices;
+
+use alias_view::AliasView;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -64,6 +67,9 @@ impl Kind for RenameColumn {
         let (table, column) = self.check(ctx)?;
         if table.new_here {
             return Ok(Online { steps: vec![self.at_once(ctx)], notices: Vec::new() });
+        }
+        if ctx.directives.alias_view.is_some() {
+            return Ok(AliasView::new(self, ctx, table, column)?.online(ctx));
         }
         alter::planned(table)?;
         self.refuse(ctx, column)?;
@@ -127,7 +133,7 @@ impl RenameColumn {
                      carry {} over",
                     self.to
                 ),
-                "give the new name in a view over the table, or allow it if no running code names the column",
+                BY_A_VIEW,
             );
         }
         if column.new_here {
@@ -143,7 +149,7 @@ impl RenameColumn {
                 format!(
                     "{name} of {table} is a generated column, which a trigger can neither read nor write"
                 ),
-                "give the new name in a view over the table, or allow it if no running code names the column",
+                BY_A_VIEW,
             );
         }
         let of_column = |name: &Name| [name.to_string(), name.name.to_string()].contains(&column.data_type);
@@ -155,7 +161,7 @@ impl RenameColumn {
                     "{name} of {table} is of domain {}, whose constraints or default make ADD COLUMN rewrite the table",
                     column.data_type
                 ),
-                "give the new name in a view over the table, or allow it if no running code names the column",
+                BY_A_VIEW,
             );
         }
         Ok(())
@@ -297,6 +303,9 @@ impl RenameColumn {
     }
 }
 
+const BY_A_VIEW: &str = "write `-- concertina:alias-view reason: …` above it: a view gives both names; or allow it if no running code names the \
+     column";
+
 /// Names that every table has. Source: `SysAtt` in src/backend/catalog/heap.c.
 const SYSTEM: [&str; 6] = ["cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"];
 
@@ -349,6 +358,27 @@ mod tests {
         let shown = show(&plan(&catalog(SCHEMA), "ALTER TABLE t RENAME id TO z"));
         assert!(shown.contains("SECURITY DEFINER SET search_path = pg_catalog, pg_temp"), "{shown}");
         assert!(shown.contains("advisory"), "{shown}");
+    }
+
+    #[test]
+    fn a_view_instead_of_a_second_column() {
+        let catalog = catalog(SCHEMA);
+        let shown = show(&plan(&catalog, "-- concertina:alias-view reason: x\nALTER TABLE t RENAME c TO z"));
+        assert!(
+            shown.contains("SELECT id, a, b, c, c AS z FROM public.t_") && !shown.contains("backfill"),
+            "{shown}"
+        );
+        // Without its default: a row that leaves both names out would be given two values.
+        assert!(!shown.contains("SET DEFAULT"), "{shown}");
+        plan(&catalog, "-- concertina:alias-view reason: x\nALTER TABLE p RENAME at TO on_day");
+        for (after, word) in [
+            ("ALTER TABLE t ADD x int", "at contract only"),
+            ("ALTER TABLE t RENAME a TO y", "at contract only"),
+        ] {
+            let sql = format!("-- concertina:alias-view reason: x\nALTER TABLE t RENAME c TO z;\n{after}");
+            let (code, said) = refused(&catalog, &sql);
+            assert!(code == Code::SplitFile && said.contains(word), "{after}: {said}");
+        }
     }
 
     #[test]

@@ -10,10 +10,11 @@
 //! whose text names the old one do not follow; those that are found are named. What was made over the view meanwhile is in the
 //! way, and is named before anything is done.
 
-use crate::catalog::{Column, Dependent, DependentKind, Relation, RelationKind};
+use crate::catalog::{Relation, RelationKind};
 use crate::ddl::{alias, moved};
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
+use crate::kind::shared::stand_in;
 use crate::kind::shared::will_fail::WillFail;
 use crate::kind::{Ctx, Kind, Online};
 use crate::pg::lock::LockMode;
@@ -147,37 +148,13 @@ impl RenameTable {
 
     fn view_sql(&self, ctx: &Ctx, relation: &Relation) -> Vec<String> {
         let invoker = ctx.physical.server.version.security_invoker();
-        let mut sql = alias::create(&self.to, &self.from, &relation.columns, invoker);
+        let mut sql = alias::create(&self.to, &self.from, &relation.columns, None, invoker);
         sql.push(alias::equip(&self.to, &self.from));
         sql
     }
 
     fn view_effects(&self, relation: &Relation) -> Vec<Effect> {
-        let mut view = Relation::new(self.to.clone(), RelationKind::View, relation.owner.clone());
-        view.new_here = false;
-        view.columns = relation
-            .columns
-            .iter()
-            .map(|column| Column {
-                not_null: None,
-                identity: None,
-                generated: None,
-                default: column.default.clone().filter(|_| column.generated.is_none()),
-                new_here: false,
-                ..column.clone()
-            })
-            .collect();
-        let dependents = relation.columns.iter().map(|column| Effect::Dependent {
-            relation: self.from.clone(),
-            dependent: Dependent {
-                column: Some(column.name.clone()),
-                kind: DependentKind::View,
-                description: format!("view {}", self.to),
-                automatic: false,
-                anew: None,
-            },
-        });
-        std::iter::once(Effect::Relation(Box::new(view))).chain(dependents).collect()
+        stand_in::effects(&self.to, &self.from, relation, None)
     }
 
     fn renamed(&self) -> Effect {

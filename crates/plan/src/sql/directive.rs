@@ -18,6 +18,9 @@ pub struct Directives {
     pub allow: Vec<(Code, String)>,
     /// `enforce-now reason: TEXT`: tighten in expand.
     pub enforce_now: Option<String>,
+    /// `alias-view reason: TEXT`: the new name of a column in a view that stands for its table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias_view: Option<String>,
     /// `irreversible reason: TEXT`: no archive, no undo.
     pub irreversible: Option<String>,
     /// `keep-before-image`: undo of a whole-table UPDATE or DELETE, at its cost.

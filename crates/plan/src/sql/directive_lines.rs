@@ -30,8 +30,8 @@ use crate::sql::parse::{self, Parsed};
 use crate::sql::similar::{did_you_mean, nearest};
 use crate::sql::tokens::{Kind, Tokens};
 
-const VERBS: [&str; 7] =
-    ["fill", "allow", "enforce-now", "irreversible", "down", "sync", "keep-before-image"];
+const VERBS: [&str; 8] =
+    ["fill", "allow", "enforce-now", "irreversible", "down", "sync", "keep-before-image", "alias-view"];
 
 /// A directive, not yet parsed.
 #[derive(Clone, Debug)]
@@ -206,6 +206,12 @@ fn add(directives: &mut Directives, line: &Line, scope: Option<&Scope>) -> Resul
                 return twice("enforce-now");
             }
         }
+        "alias-view" => {
+            let reason = reason(line, line.args, "write `-- concertina:alias-view reason: TEXT`")?;
+            if directives.alias_view.replace(reason).is_some() {
+                return twice("alias-view");
+            }
+        }
         "irreversible" => {
             let reason = reason(line, line.args, "write `-- concertina:irreversible reason: TEXT`")?;
             if directives.irreversible.replace(reason).is_some() {
@@ -354,6 +360,11 @@ pub(crate) fn unused(lines: &[Line], directives: &Directives, changes: &[Change]
             "enforce-now is unused: the statement adds no constraint, no NOT NULL and no row security";
         errors.push(error(span("enforce-now", ""), message, "remove it"));
     }
+    let renames = |change: &Change| matches!(change, Change::RenameColumn(_));
+    if directives.alias_view.is_some() && !changes.iter().any(renames) {
+        let message = "alias-view is unused: the statement does not rename a column";
+        errors.push(error(span("alias-view", ""), message, "remove it"));
+    }
     let destroys = |change: &Change| {
         matches!(
             change,
@@ -457,6 +468,8 @@ mod tests {
             ("-- concertina:allow not-yet reason:", "needs a reason"),
             ("-- concertina:enforce-now", "needs a reason"),
             ("-- concertina:irreversible reason: x", "irreversible is unused"),
+            ("-- concertina:alias-view reason: x", "alias-view is unused"),
+            ("-- concertina:alias-view", "needs a reason"),
             ("-- concertina:down name = 1", "down name is unused"),
             ("-- concertina:down name", "down cannot be read"),
             ("-- concertina:sync name = 1", "not-yet: the directive sync is known"),

@@ -19,6 +19,7 @@ pub(crate) mod not_valid;
 pub(crate) mod proving;
 pub(crate) mod row_trigger;
 pub(crate) mod second;
+pub(crate) mod stand_in;
 pub(crate) mod sync;
 #[cfg(test)]
 pub(crate) mod testing;

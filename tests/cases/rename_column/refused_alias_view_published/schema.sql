@@ -1,0 +1,2 @@
+CREATE TABLE users (id int PRIMARY KEY, name text);
+CREATE PUBLICATION of_users FOR TABLE users;
