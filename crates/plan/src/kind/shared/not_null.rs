@@ -126,7 +126,8 @@ fn by_check(catalog: &Catalog, table: &Name, column: &Ident, phase: Phase) -> Ve
         deferrable: false,
         inherited: false,
     };
-    let undo = drop_constraint(catalog, table, &name)
+    let drop = vec![ddl::constraint::drop_if_exists(table, &name)];
+    let undo = drop_constraint(catalog, table, &name, drop)
         .provides(Effect::ConstraintGone { table: table.clone(), constraint: name.clone() });
     let begin = Step::transaction(
         phase,
@@ -151,7 +152,9 @@ fn by_constraint(catalog: &Catalog, table: &Name, column: &Ident, phase: Phase) 
     let mut steps = Vec::new();
     let known = catalog.relation(table).and_then(|table| table.column(column)?.not_null.as_ref());
     if known.is_none_or(|marking| marking.valid) {
-        let undo = drop_constraint(catalog, table, &name).provides(marked(table, column, None));
+        let mut drop = vec![ddl::constraint::drop_if_exists(table, &name)];
+        drop.extend(drop_in_partitions(catalog, table, column));
+        let undo = drop_constraint(catalog, table, &name, drop).provides(marked(table, column, None));
         steps.push(
             Step::transaction(
                 phase,
@@ -186,11 +189,13 @@ fn validate(catalog: &Catalog, table: &Name, column: &Ident, name: &Ident, phase
 /// `check` is the temporary CHECK that goes in the same transaction.
 fn set(catalog: &Catalog, table: &Name, column: &Ident, phase: Phase, check: Option<&Ident>) -> Step {
     let locks = tree::locks(catalog, table, LockMode::AccessExclusive);
+    let mut drop = vec![ddl::column::drop_not_null(table, column)];
+    drop.extend(drop_in_partitions(catalog, table, column));
     let undo = Step::transaction(
         Phase::Expand,
         format!("Allow NULL in column {column} of {table}"),
         "takes back SET NOT NULL",
-        vec![ddl::column::drop_not_null(table, column)],
+        drop,
     )
     .locks(locks.clone())
     .probe(Probe::NotNull { table: table.clone(), column: column.clone(), not_null: false })
@@ -225,12 +230,24 @@ fn own_markings(catalog: &Catalog, table: &Name, column: &Ident) -> Option<Strin
         .then(|| format!("NOT NULL on column {column} of {}, which were marked before", names.join(", ")))
 }
 
-fn drop_constraint(catalog: &Catalog, table: &Name, name: &Ident) -> Step {
+/// From 18 on, a primary key that a partition got meanwhile makes the NOT NULL that it inherited its own, which stays when the
+/// partitioned table's goes, and the key's too. Source: `AdjustNotNullInheritance` in src/backend/catalog/pg_constraint.c.
+fn drop_in_partitions(catalog: &Catalog, table: &Name, column: &Ident) -> Vec<String> {
+    if !catalog.server.version.not_null_not_valid() {
+        return Vec::new();
+    }
+    let bare = catalog.tree(table).into_iter().skip(1).filter(|partition| {
+        partition.column(column).is_some_and(|column| column.not_null.is_none())
+    });
+    bare.map(|partition| ddl::column::drop_not_null(&partition.name, column)).collect()
+}
+
+fn drop_constraint(catalog: &Catalog, table: &Name, name: &Ident, sql: Vec<String>) -> Step {
     Step::transaction(
         Phase::Expand,
         format!("Drop constraint {name} of {table}"),
         "takes back what was to become NOT NULL",
-        vec![ddl::constraint::drop_if_exists(table, name)],
+        sql,
     )
     .locks(tree::locks(catalog, table, LockMode::AccessExclusive))
     .probe(Probe::Constraint { table: table.clone(), name: name.clone(), validated: None })
