@@ -251,7 +251,8 @@ async fn many_clients_and_somebody_who_tries_again() {
     let mut waiting: Vec<u64> =
         engine.quarantine().await.unwrap().iter().map(|entry| entry.key[0].1.parse().unwrap()).collect();
     waiting.sort_unstable();
-    let bad: Vec<u64> = bad.into_iter().flatten().map(|id| id.parse().unwrap()).collect();
+    let mut bad: Vec<u64> = bad.into_iter().flatten().map(|id| id.parse().unwrap()).collect();
+    bad.sort_unstable();
     assert_eq!(waiting, bad);
     client.batch_execute("UPDATE t SET v = '1' WHERE v = 'bad'").await.unwrap();
     engine.switch(&file(TO_INT), None).await.unwrap();

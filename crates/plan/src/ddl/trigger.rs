@@ -21,12 +21,12 @@ pub(crate) fn create_definer_function(name: &Name, body: &str) -> String {
     )
 }
 
-/// The same for one that writes values down as text, in a form that every session reads back.
+/// The same for one that writes values down as text: one value always the same text, which every session reads back.
 pub(crate) fn create_recording_function(name: &Name, body: &str) -> String {
     let quote = quote(body);
     format!(
         "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = {} SET DateStyle = 'ISO, YMD' \
-         SET IntervalStyle = 'postgres' SET extra_float_digits = 1 AS {quote}\n{body}\n{quote}",
+         SET TimeZone = 'UTC' SET IntervalStyle = 'postgres' SET extra_float_digits = 1 AS {quote}\n{body}\n{quote}",
         pinned(&[])
     )
 }

@@ -32,12 +32,10 @@ pub(crate) fn key(table: &Relation) -> Vec<(Ident, String)> {
     table.row_keys().into_iter().next().unwrap_or_default().into_iter().filter_map(typed).collect()
 }
 
-/// The key of a row as the ledger keeps it. `concat` calls nothing but the types' own output functions.
-pub(crate) fn key_text(record: &str, key: &[(Ident, String)]) -> String {
-    let parts: Vec<String> = key
-        .iter()
-        .map(|(column, _)| format!("pg_catalog.concat({record}.{})", sync::quoted(column)))
-        .collect();
+/// The key of the row as the ledger keeps it. `concat` calls nothing but the types' own output functions.
+fn key_text(key: &[(Ident, String)]) -> String {
+    let parts: Vec<String> =
+        key.iter().map(|(column, _)| format!("pg_catalog.concat(NEW.{})", sync::quoted(column))).collect();
     format!("ARRAY[{}]::pg_catalog.text[]", parts.join(", "))
 }
 
@@ -107,7 +105,7 @@ impl Quarantine {
 
     /// An entry that is there says it again. Nobody removes any before the migration is over, so that nobody relies on one that goes.
     fn body(&self) -> String {
-        let (place, key) = (self.place(), key_text("NEW", &self.quarantined.key));
+        let (place, key) = (self.place(), key_text(&self.quarantined.key));
         let setting = literal(&self.setting);
         format!(
             "DECLARE
@@ -139,11 +137,16 @@ END"
         if key.is_empty() {
             return "false".to_owned();
         }
+        let same = key
+            .iter()
+            .enumerate()
+            .map(|(at, (column, data_type))| format!("{alias}.{column} = (q.key[{}])::{data_type}", at + 1));
+        // Other entries' keys are of other types, and are not to be read as this one's.
         format!(
-            "EXISTS (SELECT FROM concertina.quarantine AS q WHERE q.key = {} AND (q.migration, q.relation, q.attribute) = ({}) \
-             AND q.settled)",
-            key_text(&alias.to_string(), key),
-            self.place()
+            "EXISTS (SELECT FROM concertina.quarantine AS q WHERE q.settled AND CASE WHEN (q.migration, q.relation, q.attribute) = ({}) \
+             THEN {} END)",
+            self.place(),
+            same.collect::<Vec<_>>().join(" AND ")
         )
     }
 }
