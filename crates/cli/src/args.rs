@@ -103,6 +103,7 @@ pub enum Command {
     Status(cmd::status::Status),
     History(cmd::history::History),
     Report(cmd::report::Report),
+    Quarantine(cmd::quarantine::Quarantine),
     Archive(cmd::archive::Archive),
     Apply(cmd::apply::Apply),
     Baseline(cmd::baseline::Baseline),

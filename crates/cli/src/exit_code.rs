@@ -65,7 +65,8 @@ exit_codes! {
     /// The server's disk has too little room for a step, or is filling up; what is needed and what there is was printed. Nothing
     /// more of that migration was run.
     NoRoom = 17, "no-room";
-    /// Something that was made meanwhile stands in the way of contract or undo; it was named. Nothing was changed.
+    /// Something that was made meanwhile, or rows in quarantine, stand in the way of switch, contract or undo, or are left there; they
+    /// were named. Nothing was changed.
     Blocked = 18, "blocked";
 }
 

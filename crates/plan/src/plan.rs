@@ -179,6 +179,42 @@ pub struct Step {
     /// What it begins to count, until contract or undo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<Counted>,
+    /// Rows whose value cannot be computed are recorded from here on, until contract or undo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantines: Option<Quarantined>,
+}
+
+/// Rows for which the expression of a column fails: the column is NULL in them, and an entry in the ledger says why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// Table.
+    pub table: Name,
+    /// The column as its reader knows it.
+    pub column: Ident,
+    /// Column that is NULL in such rows.
+    pub target: Ident,
+    /// Its type.
+    pub data_type: String,
+    /// Columns that identify a row, with their types; empty where the table has no such key.
+    pub key: Vec<(Ident, String)>,
+    /// Function that tries the expression: it gives the value, or what was raised. While it is there, entries count.
+    pub attempt: Name,
+    /// Columns that it takes.
+    pub sources: Vec<Ident>,
+    /// What open entries block.
+    pub blocks: Blocks,
+}
+
+/// What rows in quarantine block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Blocks {
+    /// The switch: new code would read NULL.
+    Switch,
+    /// Contract: the value would never be computed.
+    Contract,
+    /// Undo: old code would read NULL.
+    Undo,
 }
 
 /// A count of updates of rows that gave two columns of one value different values.
@@ -652,6 +688,7 @@ impl Step {
             destroys: false,
             archived: Vec::new(),
             counts: None,
+            quarantines: None,
         }
     }
 

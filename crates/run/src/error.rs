@@ -137,12 +137,12 @@ pub enum Error {
         /// Which, and what to do.
         message: String,
     },
-    /// Something that was made meanwhile is in the way of contract or undo. Nothing was changed.
+    /// Something that was made meanwhile, or rows in quarantine, are in the way. Nothing was changed.
     #[error("{command} of {migration} is blocked: {what}")]
     Blocked {
         /// Migration.
         migration: String,
-        /// `contract` or `undo`.
+        /// `switch`, `contract`, `undo` or `quarantine set`.
         command: &'static str,
         /// What is in the way.
         what: String,

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use concertina_plan::diagnostic::{Code, Diagnostic};
-use concertina_plan::plan::{Overlap, Phase, Plan, Step};
+use concertina_plan::plan::{Blocks, Overlap, Phase, Plan, Step};
 
 use crate::engine::{Confirm, Engine, Outcome, in_flight};
 use crate::error::Error;
@@ -12,7 +12,7 @@ use crate::executor::{self, Job, Run};
 use crate::ledger::{self, MigrationRow, NewMigration, StepKey, StepRow};
 use crate::outlook::{self, Outlook};
 use crate::state::{MigrationFile, MigrationState, StepState};
-use crate::{dependents, failpoint, files, rights};
+use crate::{dependents, failpoint, files, quarantine, rights};
 
 pub(crate) async fn expand(
     engine: &Engine,
@@ -215,6 +215,7 @@ async fn switch_one(run: &mut Run, row: &MigrationRow, outcome: &mut Outcome) ->
         rights::require(&run.work, &run.settings, plan, Phase::Switch).await?;
         let steps = open.iter().filter_map(|ordinal| plan.steps.get(*ordinal));
         dependents::refuse(&run.work.client, &name, "switch", steps).await?;
+        quarantine::refuse(&run.work.client, row, "switch", Blocks::Switch).await?;
         let outlook = outlook::require(run, plan, open).await?;
         let ends = MigrationState::Expanded;
         let went = Leg { id: row.id, plan, command: "switch", phases: switching, ends, outlook };
@@ -271,6 +272,7 @@ async fn contract_one(
         .enumerate()
         .filter(|(ordinal, step)| step.phase == Phase::Contract && !is_done(&steps, row.id, *ordinal));
     dependents::refuse(&run.work.client, &name, "contract", open.map(|(_, step)| step)).await?;
+    quarantine::refuse(&run.work.client, row, "contract", Blocks::Contract).await?;
     let outlook = outlook::require(run, plan, left(plan, &steps, row.id, contracting)).await?;
     if row.state == MigrationState::Expanded {
         let who = run.work.who.clone();
@@ -442,6 +444,9 @@ impl Run {
         let message = format!("took {}", crate::obstacle::seconds(took));
         self.in_ledger(async {
             ledger::set_state(client, id, state, who).await?;
+            if !in_flight(state) {
+                quarantine::forget(client, migration).await?;
+            }
             let kind = format!("{command}_done");
             ledger::event(client, Some(migration), &kind, &message, None, who).await
         })

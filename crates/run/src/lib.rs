@@ -23,6 +23,7 @@ pub mod introspect;
 pub mod lease;
 pub mod ledger;
 pub mod probe;
+pub mod quarantine;
 pub mod report;
 pub mod rights;
 

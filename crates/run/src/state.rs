@@ -4,6 +4,7 @@ use concertina_plan::plan::{Claim, Phase, Plan};
 use serde::Serialize;
 
 use crate::ledger::EstimateRow;
+use crate::quarantine::Summary;
 
 /// A migration file as given to the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +67,8 @@ pub struct MigrationStatus {
     /// Updates of rows since expand that gave a column and its second name different values, one entry a pair; empty once contracted or
     /// undone.
     pub double_writes: Vec<DoubleWrites>,
+    /// Rows that were written while a value could not be computed, and still wait for it, one entry a column.
+    pub quarantine: Vec<Summary>,
     /// The stored plan.
     #[serde(skip)]
     pub plan: Option<Plan>,

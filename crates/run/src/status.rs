@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use concertina_plan::Source;
 use concertina_plan::diagnostic::Code;
 use concertina_plan::effect::fold;
-use concertina_plan::plan::{Counted, Phase, Plan};
+use concertina_plan::plan::{Blocks, Counted, Phase, Plan};
 
 use crate::connect::Session;
 use crate::engine::{self, Engine, in_flight};
@@ -13,6 +13,7 @@ use crate::error::{Doing, Error};
 use crate::executor;
 use crate::forward::{earliest, first_overlap, name_in_flight, number};
 use crate::ledger::{self, EstimateRow, MigrationRow, StepKey, StepRow};
+use crate::quarantine::{self, Summary};
 use crate::state::{DoubleWrites, MigrationFile, MigrationState, MigrationStatus, StepState, StepStatus};
 
 pub(crate) async fn status(
@@ -34,7 +35,12 @@ pub(crate) async fn status(
         let steps = ledger::steps(&session.client, row.id).await?;
         let estimates = ledger::estimates(&session.client, row.id).await?;
         let double_writes = double_writes(session, &row).await?;
-        all.push(MigrationStatus { double_writes, ..begun(row, &steps, &estimates) });
+        let waiting = quarantine::summaries(&quarantine::open(&session.client, &row).await?);
+        let mut status =
+            MigrationStatus { double_writes, quarantine: waiting, ..begun(row, &steps, &estimates) };
+        let blocks = status.quarantine.iter().filter_map(in_quarantine).collect::<Vec<_>>();
+        status.blocked_by.splice(0..0, blocks);
+        all.push(status);
     }
     all.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(all)
@@ -96,6 +102,7 @@ fn pending(file: &MigrationFile) -> MigrationStatus {
         blocked_by: Vec::new(),
         claims: Vec::new(),
         double_writes: Vec::new(),
+        quarantine: Vec::new(),
         plan: None,
     }
 }
@@ -112,6 +119,7 @@ fn begun(row: MigrationRow, rows: &[StepRow], estimates: &[EstimateRow]) -> Migr
             .unwrap_or_default(),
         blocked_by: row.plan.as_ref().map(|plan| blocked_by(row.state, plan, &steps)).unwrap_or_default(),
         double_writes: Vec::new(),
+        quarantine: Vec::new(),
         name: row.name,
         state: if row.state == MigrationState::Expanded && is_switched(&steps) {
             MigrationState::Switched
@@ -177,6 +185,20 @@ fn steps(id: i64, plan: &Plan, rows: &[StepRow], estimates: &[EstimateRow]) -> V
             }
         })
         .collect()
+}
+
+/// What rows in quarantine stand in the way of, going forward.
+fn in_quarantine(summary: &Summary) -> Option<String> {
+    let command = match summary.blocks {
+        Blocks::Switch => "the switch",
+        Blocks::Contract => "contract",
+        Blocks::Undo => return None,
+    };
+    let rows = if summary.rows == 1 { "1 row".to_owned() } else { format!("{} rows", summary.rows) };
+    Some(format!(
+        "{command} waits for {rows} of {} in quarantine, which have no value of {} (`concertina quarantine list`)",
+        summary.table, summary.column
+    ))
 }
 
 fn is_switched(steps: &[StepStatus]) -> bool {

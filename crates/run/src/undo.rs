@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use concertina_plan::batch;
 use concertina_plan::effect::Effect;
-use concertina_plan::plan::{Action, Claim, Plan, Step, Undo, Walk};
+use concertina_plan::plan::{Action, Blocks, Claim, Plan, Step, Undo, Walk};
 use concertina_plan::rights::needs_to_undo;
 
 use crate::engine::{Outcome, in_flight};
@@ -15,7 +15,7 @@ use crate::executor::{self, Job, Run};
 use crate::forward::number;
 use crate::ledger::{self, Direction, MigrationRow, StepKey, StepRow};
 use crate::state::{MigrationState, StepState};
-use crate::{alone, archive, dependents, failpoint, probe, rights};
+use crate::{alone, archive, dependents, failpoint, probe, quarantine, rights};
 
 pub(crate) async fn undo(run: &mut Run, only: Option<&str>) -> Result<Outcome, Error> {
     let rows = ledger::migrations(&run.work.client).await?;
@@ -49,6 +49,7 @@ pub(crate) async fn undo(run: &mut Run, only: Option<&str>) -> Result<Outcome, E
     refuse_built_upon(row, plan, &rows)?;
     let back = begun.iter().rev().flat_map(Begun::steps);
     dependents::refuse(&run.work.client, &row.name, "undo", back).await?;
+    quarantine::refuse(&run.work.client, row, "undo", Blocks::Undo).await?;
     let back = begun.iter().map(|begun| (begun.step, begun.remaining(row.id, &steps)));
     let needs = needs_to_undo(plan, back);
     rights::require_all(&run.work, &run.settings, &row.name, needs).await?;

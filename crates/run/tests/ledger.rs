@@ -181,7 +181,7 @@ async fn an_older_ledger_is_upgraded_in_place() {
     ledger::ensure(&session.client).await.unwrap();
     open.commit().await.unwrap();
 
-    assert_eq!(ledger::check(&session.client).await.unwrap(), 3);
+    assert_eq!(ledger::check(&session.client).await.unwrap(), 4);
     let step = ledger::steps(&session.client, row.id).await.unwrap().remove(0);
     assert_eq!((step.state, step.rows, step.cursor), (StepState::Running, Some(70), Some(json!({"at": 7}))));
     assert!(ledger::spans(&session.client, row.id).await.unwrap().is_empty());

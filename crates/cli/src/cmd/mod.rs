@@ -18,6 +18,7 @@ pub mod history;
 pub mod init;
 pub mod new;
 pub mod plan;
+pub mod quarantine;
 pub mod report;
 pub mod status;
 pub mod switch;
@@ -43,6 +44,7 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
         Command::Status(command) => command.run(&Session::new(global)?).await?,
         Command::History(command) => command.run(&Session::new(global)?).await?,
         Command::Report(command) => command.run(&Session::new(global)?).await?,
+        Command::Quarantine(command) => command.run(&Session::new(global)?).await?,
         Command::Archive(command) => command.run(&Session::new(global)?).await?,
         Command::Apply(command) => command.run(Session::new(global)?).await?,
         Command::Baseline(command) => command.run(&Session::new(global)?).await?,

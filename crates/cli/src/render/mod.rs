@@ -13,6 +13,7 @@ pub mod history;
 pub mod outcome;
 pub mod plan;
 pub mod progress;
+pub mod quarantine;
 pub mod status;
 
 /// Names of things, headings.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use concertina_plan::estimate::span;
+use concertina_plan::plan::Blocks;
 use concertina_run::state::{MigrationState, MigrationStatus, StepState};
 
 use super::{BAD, FAINT, STRONG, WARN, count, duration, plural, table, table_text, time};
@@ -102,6 +103,17 @@ fn details(migration: &MigrationStatus) -> String {
             counted.new
         ));
     }
+    for waiting in &migration.quarantine {
+        let rows = plural(waiting.rows, "row");
+        let (table, column) = (&waiting.table, &waiting.column);
+        lines.push(format!(
+            "{WARN}look{WARN:#}: {rows} of {table} in quarantine, without a value of {column}"
+        ));
+        lines.extend(waiting.examples.iter().map(|example| format!("  {example}")));
+        if waiting.blocks == Blocks::Undo {
+            lines.push("  undo waits for them (`concertina quarantine list`)".to_owned());
+        }
+    }
     for why in &migration.blocked_by {
         lines.push(format!("{WARN}blocked{WARN:#}: {why}"));
     }
@@ -162,6 +174,7 @@ mod tests {
     use concertina_plan::plan::{Claim, Phase};
     use concertina_plan::sql::ident::{Ident, Name};
     use concertina_run::ledger::EstimateRow;
+    use concertina_run::quarantine::Summary;
     use concertina_run::state::{DoubleWrites, StepStatus};
 
     use super::*;
@@ -181,6 +194,7 @@ mod tests {
             blocked_by: Vec::new(),
             claims: Vec::new(),
             double_writes: Vec::new(),
+            quarantine: Vec::new(),
             plan: None,
         }
     }
@@ -252,6 +266,23 @@ Next: concertina expand 0002_b   # unless it is running now
             "{text}"
         );
         assert!(!text.contains("never"), "{text}");
+    }
+
+    #[test]
+    fn rows_in_quarantine_are_named() {
+        let mut retyped = migration("0001_a", MigrationState::Expanded);
+        let summary = |blocks| Summary {
+            table: "public.t".into(),
+            column: "a".into(),
+            blocks,
+            rows: 2,
+            examples: vec!["id=7: invalid (22P02)".into()],
+        };
+        retyped.quarantine = vec![summary(Blocks::Switch), summary(Blocks::Undo)];
+        let text = shown(&[retyped]);
+        let rows =
+            "  look: 2 rows of public.t in quarantine, without a value of a\n    id=7: invalid (22P02)\n";
+        assert!(text.contains(&format!("{rows}{rows}    undo waits for them")), "{text}");
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod estimate;
 mod history;
 mod outcome;
 mod plan;
+mod quarantine;
 mod report;
 mod status;
 
@@ -28,6 +29,7 @@ pub use estimate::{Estimate, KeptEstimate};
 pub use history::{Event, HistoryDocument};
 pub use outcome::{CreatedDocument, InitDocument, OutcomeDocument};
 pub use plan::{Action, Lock, MissingRight, PlanDocument, PlannedMigration, RefusedMigration};
+pub use quarantine::{Blocks, KeyPart, QuarantineDocument, Quarantined};
 pub use report::{Direction, ReportDocument, ReportEvent, ReportSpan, ReportStep, Spent};
 pub use status::{State, StatusDocument, StepState};
 
@@ -97,6 +99,7 @@ pub fn schemas() -> Vec<(String, serde_json::Value)> {
         one::<AcceptDocument>(),
         one::<UninstallDocument>(),
         one::<CheckDocument>(),
+        one::<QuarantineDocument>(),
         one::<ErrorDocument>(),
         one::<DemoDocument>(),
     ]

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::estimate::KeptEstimate;
-use super::{Document, Phase};
+use super::{Blocks, Document, Phase};
 
 /// Where every migration stands, in order.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -46,6 +46,9 @@ pub struct Migration {
     /// Updates of rows since expand that gave a column and its second name different values, one entry a pair of columns; empty once it is
     /// contracted or undone.
     pub double_writes: Vec<DoubleWrites>,
+    /// Rows that were written while a value could not be computed, and still wait for it, one entry a column; empty once it is
+    /// contracted or undone.
+    pub quarantine: Vec<Quarantine>,
     /// Its steps; empty while pending, and after `apply --simple` and `baseline`.
     pub steps: Vec<Step>,
 }
@@ -73,6 +76,21 @@ pub struct DoubleWrites {
     pub new: String,
     /// How often.
     pub count: u64,
+}
+
+/// Rows in quarantine that have no value of a column.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Quarantine {
+    /// Table, qualified and quoted.
+    pub table: String,
+    /// Column, as the catalog spells it.
+    pub column: String,
+    /// The command that does not go on without them.
+    pub blocks: Blocks,
+    /// How many; of a table without a key one stands for all.
+    pub rows: usize,
+    /// A few of them, in words.
+    pub examples: Vec<String>,
 }
 
 /// Where a migration stands.
@@ -159,6 +177,7 @@ impl From<&MigrationStatus> for Migration {
             blocked_by: status.blocked_by.clone(),
             claims: status.claims.iter().map(Claim::from).collect(),
             double_writes: status.double_writes.iter().map(DoubleWrites::from).collect(),
+            quarantine: status.quarantine.iter().map(Quarantine::from).collect(),
             steps: status.steps.iter().map(Step::from).collect(),
         }
     }
@@ -181,6 +200,18 @@ impl From<&concertina_run::state::DoubleWrites> for DoubleWrites {
             old: counted.old.clone(),
             new: counted.new.clone(),
             count: counted.count,
+        }
+    }
+}
+
+impl From<&concertina_run::quarantine::Summary> for Quarantine {
+    fn from(summary: &concertina_run::quarantine::Summary) -> Self {
+        Self {
+            table: summary.table.clone(),
+            column: summary.column.clone(),
+            blocks: summary.blocks.into(),
+            rows: summary.rows,
+            examples: summary.examples.clone(),
         }
     }
 }

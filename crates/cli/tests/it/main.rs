@@ -15,6 +15,7 @@ mod live;
 mod offline;
 mod owner;
 mod pages;
+mod quarantine;
 mod readme;
 mod rights;
 mod room;

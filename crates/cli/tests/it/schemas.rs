@@ -13,13 +13,14 @@ use concertina_plan::estimate::{
 use concertina_plan::pg::lock::LockMode;
 use concertina_plan::pg::version::Version;
 use concertina_plan::plan::{
-    Action, Backfill, Claim, Facts, Fails, LockClaim, Notice, Phase, Plan, Probe, Step, Undo, Walk, Work,
-    WorkKind, Write, Written,
+    Action, Backfill, Blocks, Claim, Facts, Fails, LockClaim, Notice, Phase, Plan, Probe, Step, Undo, Walk,
+    Work, WorkKind, Write, Written,
 };
 use concertina_plan::sql::ident::{Ident, Name};
 use concertina_run::engine::Outcome;
 use concertina_run::ledger::EstimateRow;
 use concertina_run::outlook::Outlook;
+use concertina_run::quarantine::{Entry, Summary};
 use concertina_run::room::Known;
 use concertina_run::state::{
     DoubleWrites, HistoryEntry, MigrationState, MigrationStatus, StepState, StepStatus,
@@ -231,6 +232,13 @@ fn status_document() {
                 new: "b".into(),
                 count: 2,
             }],
+            quarantine: vec![Summary {
+                table: "public.t".into(),
+                column: "a".into(),
+                blocks: Blocks::Contract,
+                rows: 1,
+                examples: vec!["id=7: no (22P02)".into()],
+            }],
             plan: Some(plan()),
         })
         .collect();
@@ -241,6 +249,24 @@ fn status_document() {
         waiting: vec![("0002_b".into(), "0001_a".into())],
     };
     check(&render::outcome::document("expand", &outcome, &migrations));
+}
+
+#[test]
+fn quarantine_document() {
+    let entry = |blocks| Entry {
+        id: 7,
+        migration: "0001_a".into(),
+        table: "public.t".into(),
+        column: "a".into(),
+        key: vec![("id".into(), "1".into())],
+        sqlstate: "22P02".into(),
+        message: "no".into(),
+        at: "2026-11-21T10:30:00Z".into(),
+        blocks,
+    };
+    let waiting =
+        [entry(Blocks::Switch), entry(Blocks::Undo), Entry { key: Vec::new(), ..entry(Blocks::Contract) }];
+    check(&wire::QuarantineDocument::of(&waiting, &waiting[..1]));
 }
 
 #[test]

@@ -21,6 +21,16 @@ pub(crate) fn create_definer_function(name: &Name, body: &str) -> String {
     )
 }
 
+/// The same for one that writes values down as text: one value always the same text, which every session reads back.
+pub(crate) fn create_recording_function(name: &Name, body: &str) -> String {
+    let quote = quote(body);
+    format!(
+        "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = {} SET DateStyle = 'ISO, YMD' \
+         SET TimeZone = 'UTC' SET IntervalStyle = 'postgres' SET extra_float_digits = 1 AS {quote}\n{body}\n{quote}",
+        pinned(&[])
+    )
+}
+
 /// A dollar quote that does not occur in the text.
 pub(crate) fn quote(body: &str) -> String {
     let mut quote = "$concertina$".to_owned();
@@ -59,6 +69,13 @@ pub(crate) fn create_update_trigger_when(
 ) -> String {
     format!(
         "CREATE TRIGGER {name} BEFORE UPDATE ON {table} FOR EACH ROW WHEN (({condition})) EXECUTE FUNCTION {function}()"
+    )
+}
+
+/// A BEFORE INSERT OR UPDATE row trigger that fires where a condition holds.
+pub(crate) fn create_trigger_when(name: &Ident, table: &Name, condition: &str, function: &Name) -> String {
+    format!(
+        "CREATE TRIGGER {name} BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW WHEN (({condition})) EXECUTE FUNCTION {function}()"
     )
 }
 

@@ -10,6 +10,9 @@
 //! prepared on it; then `switch` lets the two change places under the one name, in one short transaction. From there on what is written
 //! is carried back into the column that was there, so that undo loses nothing; contract drops it.
 //!
+//! Rows that are there and cannot be converted stop expand, named, before anything is changed. Where running code writes such a value later,
+//! its write succeeds, and the row waits in quarantine: `concertina quarantine` shows and repairs it, and the switch does not go on without.
+//!
 //! `-- concertina:down COLUMN = EXPR` says how, where USING is more than a cast; `-- concertina:allow rewrites reason: …` runs the
 //! statement as written, for a table that is small.
 

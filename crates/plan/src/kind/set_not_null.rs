@@ -152,7 +152,7 @@ impl SetNotNull {
         }
         steps.extend(not_null::steps(ctx.physical, &self.table, &self.column, timing.phase()));
         steps.push(sync.removal(ctx, Phase::Contract, "old code is gone", Vec::new()));
-        let mut notices = sync::notices(&self.table, &self.column, Mode::Fill, &from);
+        let mut notices = sync::notices(&self.table, &self.column, Mode::Fill, &from, &sync);
         notices.extend(timing.notice(&self.what()));
         Ok(Online { steps, notices })
     }

@@ -7,6 +7,7 @@
 mod killed;
 mod scene;
 mod undone;
+mod upserts;
 mod writer;
 
 use std::time::Duration;

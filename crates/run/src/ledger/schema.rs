@@ -6,7 +6,7 @@ use tokio_postgres::{Client, GenericClient};
 use crate::error::{Doing, Error, Failure};
 
 /// Version of the ledger that this program writes.
-const VERSION: i32 = 3;
+const VERSION: i32 = 4;
 
 /// Any constant that nobody else uses; "concert" in ASCII.
 const LOCK: i64 = 0x63_6f6e_6365_7274;
@@ -17,6 +17,7 @@ const UPGRADES: [&str; VERSION as usize] = [
     include_str!("../sql/ledger_1.sql"),
     include_str!("../sql/ledger_2.sql"),
     include_str!("../sql/ledger_3.sql"),
+    include_str!("../sql/ledger_4.sql"),
 ];
 
 /// Whether there is a ledger, of whatever version. Needs no right on it.
@@ -231,7 +232,7 @@ SELECT m.version, m.system_identifier,
         FROM pg_catalog.pg_class AS c
         WHERE c.oid IN ('concertina.migration'::regclass, 'concertina.step'::regclass, 'concertina.event'::regclass,
                         'concertina.lease'::regclass, to_regclass('concertina.span'), to_regclass('concertina.estimate'),
-                        to_regclass('concertina.rate'))) AS may_write,
+                        to_regclass('concertina.rate'), to_regclass('concertina.quarantine'))) AS may_write,
        (SELECT coalesce(pg_catalog.array_agg(name ORDER BY name), '{}') FROM concertina.migration
         WHERE state NOT IN ('done', 'undone')) AS in_flight
 FROM concertina.meta AS m";

@@ -41,23 +41,33 @@ impl AddColumn {
             (None, None) => return Ok(self.as_written(ctx)),
         };
         sync::check(table, &from)?;
-        let sync = Sync::new(ctx, &self.table, &self.column, &from, mode);
+        let satisfied = sync::never_null(table, &from);
+        // NULL in a row whose expression fails is better than an error, but not where NULL is an error itself before contract.
+        let null = !self.not_null || !satisfied && ctx.directives.enforce_now.is_none();
+        let sync = if mode == Mode::Derive && null {
+            Sync::catching(ctx, table, (&self.column, &self.data_type), &from)
+        } else {
+            Sync::new(ctx, &self.table, &self.column, &from, mode)
+        };
         let mut sql = vec![ddl::column::add(&self.table, &self.column, &self.definition(""))];
         sql.extend(sync.create(ctx.physical));
-        let effects = vec![Effect::Column { table: self.table.clone(), column: self.bare() }, sync.appears()];
+        let mut effects = vec![Effect::Column { table: self.table.clone(), column: self.bare() }];
+        effects.extend(sync.appears());
         let why = "column and trigger arrive together: no row is written without its value from here on";
         let leaves = Leaves { before: sync.remove(), ..Leaves::default() };
         let holds = Holds::Derived(&from);
-        let mut steps = vec![self.add(ctx, why, sql, leaves, effects, holds)];
+        let mut add = self.add(ctx, why, sql, leaves, effects, holds);
+        add.quarantines = sync.quarantined();
+        let mut steps = vec![add];
         let (back, came_back) = self.brought_back(ctx, holds);
         steps.extend(back);
         let why = "rows that were there before the trigger get their value";
         steps.extend(self.backfill(ctx, &from, ctx.policy.stride, why));
-        let mut notices = sync::notices(&self.table, &self.column, mode, &from);
+        let mut notices = sync::notices(&self.table, &self.column, mode, &from, &sync);
         notices.extend(came_back);
         notices.extend(batch::trigger_notices(ctx, table, &self.column));
         if self.not_null {
-            let after = self.not_null_after(ctx, table, sync::never_null(table, &from));
+            let after = self.not_null_after(ctx, table, satisfied);
             steps.extend(after.steps);
             notices.extend(after.notices);
         }

@@ -2,17 +2,18 @@
 //! that are there.
 //!
 //! The trigger fires last of the BEFORE row triggers, derives only when a source changes by its image, so that an unrelated write
-//! neither rolls a volatile expression again nor spends anything, and never fails an application's write: a value that cannot be
-//! converted becomes NULL, which a proof finds before the column is used.
+//! neither rolls a volatile expression again nor spends anything, and never fails an application's write: a row whose value cannot be
+//! converted goes into quarantine.
 
 use crate::catalog::{Relation, Volatility};
 use crate::ddl;
 use crate::effect::Effect;
 use crate::kind::Ctx;
 use crate::kind::shared::batch::wrap;
+use crate::kind::shared::quarantine::{self, Quarantine};
 use crate::kind::shared::row_trigger::RowTrigger;
 use crate::kind::shared::{batch, sync};
-use crate::plan::Probe;
+use crate::plan::{Blocks, Probe, Quarantined};
 use crate::sql::expr::Expr;
 use crate::sql::ident::{Ident, Name};
 
@@ -29,8 +30,8 @@ pub(super) struct Values<'a> {
     pub(super) into_type: &'a str,
     /// The expression over columns of the row; `None` assigns the value as it is.
     pub(super) by: Option<&'a Expr>,
-    /// Some values raise an error.
-    pub(super) may_fail: bool,
+    /// Some values raise an error, and what such rows block.
+    pub(super) may_fail: Option<Blocks>,
 }
 
 /// A conversion with its trigger and functions.
@@ -45,18 +46,14 @@ pub(super) struct Conversion {
     search_path: Vec<Ident>,
     again: bool,
     trigger: RowTrigger,
-    /// Tries the conversion of one row's values, where it may fail.
-    attempt: Option<Name>,
+    /// Where it may fail.
+    quarantine: Option<Quarantine>,
 }
 
 impl Conversion {
     /// Plans it for rows of `table`, which has the columns or will have them.
     pub(super) fn new(ctx: &Ctx, table: &Relation, values: Values) -> Self {
         let content = format!("{} {} {} {}", ctx.migration, table.name, values.into, values.into_type);
-        let attempt = || Name {
-            schema: Ident::new("concertina"),
-            name: Ident::generated(&format!("try_{}", values.from.as_str()), &content),
-        };
         let mut sources = vec![(values.from.clone(), values.from_type.to_owned())];
         for reference in values.by.iter().flat_map(|expr| &expr.columns) {
             let known = sources.iter().any(|(name, _)| *name == reference.column);
@@ -67,6 +64,22 @@ impl Conversion {
         if let Some(by) = values.by {
             sources.retain(|(name, _)| by.uses(name));
         }
+        let quarantine = values.may_fail.map(|blocks| {
+            let quarantined = Quarantined {
+                table: table.name.clone(),
+                column: values.from.clone(),
+                target: values.into.clone(),
+                data_type: values.into_type.to_owned(),
+                key: quarantine::key(table),
+                attempt: Name {
+                    schema: Ident::new("concertina"),
+                    name: Ident::generated(&format!("try_{}", values.from.as_str()), &content),
+                },
+                sources: sources.iter().map(|(name, _)| name.clone()).collect(),
+                blocks,
+            };
+            Quarantine::new(ctx, quarantined, &content)
+        });
         Self {
             from: values.from.clone(),
             into: values.into.clone(),
@@ -76,18 +89,23 @@ impl Conversion {
             search_path: ctx.physical.server.search_path.clone(),
             again: values.by.is_none_or(|by| by.volatility(ctx.physical) < Volatility::Volatile),
             trigger: RowTrigger::new(ctx, &table.name, "convert", values.from, &content),
-            attempt: values.may_fail.then(attempt),
+            quarantine,
         }
     }
 
     /// The function that tries the conversion, if any: it gives the value, or what was raised.
     pub(super) fn attempt(&self) -> Option<&Name> {
-        self.attempt.as_ref()
+        self.quarantine.as_ref().map(Quarantine::attempt)
+    }
+
+    /// What is recorded of rows whose value cannot be converted.
+    pub(super) fn quarantined(&self) -> Option<Quarantined> {
+        self.quarantine.as_ref().map(Quarantine::quarantined)
     }
 
     /// Makes that function.
     pub(super) fn create_attempt(&self) -> Vec<String> {
-        let Some(name) = &self.attempt else { return Vec::new() };
+        let Some(name) = self.attempt() else { return Vec::new() };
         let argument = |column: &Ident| {
             let at = self.sources.iter().position(|(name, _)| name == column).unwrap_or_default();
             format!("${}", at + 1)
@@ -98,7 +116,7 @@ impl Conversion {
 
     /// Removes it, also when it is gone already.
     pub(super) fn remove_attempt(&self) -> Vec<String> {
-        self.attempt.iter().map(|name| ddl::trigger::drop_attempt(name, &self.types())).collect()
+        self.attempt().iter().map(|name| ddl::trigger::drop_attempt(name, &self.types())).collect()
     }
 
     /// Its arguments' types.
@@ -114,22 +132,26 @@ impl Conversion {
             None => ddl::trigger::create_plain_function(name, &body),
             Some(_) => ddl::trigger::create_function(name, &self.search_path, &body),
         };
-        vec![function, self.trigger.create()]
+        let caught = self.quarantine.iter().flat_map(Quarantine::create);
+        [function, self.trigger.create()].into_iter().chain(caught).collect()
     }
 
     /// Statements that remove the trigger, also when it is gone already.
     pub(super) fn remove(&self) -> Vec<String> {
-        self.trigger.remove()
+        let caught = self.quarantine.iter().flat_map(Quarantine::remove);
+        self.trigger.remove().into_iter().chain(caught).collect()
     }
 
     /// What installing it does to the catalog.
-    pub(super) fn appears(&self) -> Effect {
-        self.trigger.appears()
+    pub(super) fn appears(&self) -> Vec<Effect> {
+        let caught = self.quarantine.iter().map(Quarantine::appears);
+        std::iter::once(self.trigger.appears()).chain(caught).collect()
     }
 
     /// What removing it does to the catalog.
-    pub(super) fn goes(&self) -> Effect {
-        self.trigger.goes()
+    pub(super) fn goes(&self) -> Vec<Effect> {
+        let caught = self.quarantine.iter().map(Quarantine::goes);
+        std::iter::once(self.trigger.goes()).chain(caught).collect()
     }
 
     /// Whether it is there.
@@ -139,7 +161,7 @@ impl Conversion {
 
     /// The value for a row of the table under `alias`; NULL where it cannot be converted.
     pub(super) fn value(&self, alias: &Ident) -> String {
-        match &self.attempt {
+        match self.attempt() {
             Some(attempt) => format!("({}).value", self.tried(attempt, alias)),
             None => match &self.by {
                 Some(by) => batch::qualified(alias, by),
@@ -150,7 +172,7 @@ impl Conversion {
 
     /// True for rows that still need their value.
     pub(super) fn pending(&self, alias: &Ident) -> String {
-        let there = match (&self.attempt, &self.by) {
+        let there = match (self.attempt(), &self.by) {
             (None, None) => format!("{alias}.{} IS NOT NULL", self.from),
             _ => format!("NOT ({} IS NULL)", wrap(&self.value(alias))),
         };
@@ -159,11 +181,32 @@ impl Conversion {
 
     /// True for rows whose value cannot be converted; `None` where every value can.
     pub(super) fn fails(&self, alias: &Ident) -> Option<String> {
-        self.attempt.as_ref().map(|attempt| format!("({}).error IS NOT NULL", self.tried(attempt, alias)))
+        self.attempt().map(|attempt| format!("({}).error IS NOT NULL", self.tried(attempt, alias)))
+    }
+
+    /// The same without rows for which somebody has given a value.
+    pub(super) fn fails_still(&self, alias: &Ident) -> Option<String> {
+        let quarantine = self.quarantine.as_ref()?;
+        let (fails, settled) = (self.fails(alias)?, quarantine.settled(alias));
+        Some(format!("{fails} AND ({alias}.{} IS NULL OR NOT {settled})", self.into))
+    }
+
+    /// True for rows that are not as they must be before the column is used: the value cannot be converted and nobody has given
+    /// another, or the two do not belong together.
+    pub(super) fn wrong(&self, alias: &Ident) -> String {
+        let differs = self.differs(alias);
+        match (&self.quarantine, self.fails(alias)) {
+            (Some(quarantine), Some(fails)) => format!(
+                "CASE WHEN {fails} THEN {alias}.{} IS NULL OR NOT {} ELSE {differs} END",
+                self.into,
+                quarantine.settled(alias)
+            ),
+            _ => differs,
+        }
     }
 
     /// True for rows whose two values do not belong together. What is volatile cannot be computed again: then only whether it is there.
-    pub(super) fn differs(&self, alias: &Ident) -> String {
+    fn differs(&self, alias: &Ident) -> String {
         if self.again {
             let value = self.value(alias);
             format!("pg_catalog.record_image_ne(ROW({alias}.{}), ROW({}))", self.into, wrap(&value))
@@ -192,12 +235,10 @@ impl Conversion {
             let columns = self.sources.iter().map(|(source, _)| format!("{record}.{}", sync::quoted(source)));
             columns.collect::<Vec<_>>().join(", ")
         };
-        let assign = format!("NEW.{into} := {};", self.expression(&new));
-        let assign = match &self.attempt {
-            None => format!("    {assign}"),
-            Some(_) => format!(
-                "    BEGIN\n      {assign}\n    EXCEPTION WHEN OTHERS THEN\n      NEW.{into} := NULL;\n    END;"
-            ),
+        let assign = |indent: &str| format!("{indent}NEW.{into} := {};\n", self.expression(&new));
+        let assign = match &self.quarantine {
+            None => assign("    "),
+            Some(quarantine) => quarantine.caught(&assign("      "), "    "),
         };
         let changed = if self.sources.is_empty() {
             String::new()
@@ -205,7 +246,7 @@ impl Conversion {
             format!(" OR pg_catalog.record_image_ne(ROW({}), ROW({}))", row("OLD"), row("NEW"))
         };
         format!(
-            "BEGIN\n  IF TG_OP OPERATOR(pg_catalog.=) 'INSERT'{changed} THEN\n{assign}\n  END IF;\n  RETURN NEW;\nEND"
+            "BEGIN\n  IF TG_OP OPERATOR(pg_catalog.=) 'INSERT'{changed} THEN\n{assign}  END IF;\n  RETURN NEW;\nEND"
         )
     }
 }

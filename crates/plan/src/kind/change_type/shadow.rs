@@ -16,7 +16,7 @@ use crate::kind::shared::{batch, tighten, tree};
 use crate::kind::{Ctx, Online};
 use crate::pg::cast::{self, Assignment};
 use crate::pg::lock::LockMode;
-use crate::plan::{Action, Need, Phase, Probe, Step, Undo, WorkKind};
+use crate::plan::{Action, Blocks, Need, Phase, Probe, Step, Undo, WorkKind};
 use crate::sql::expr::Expr;
 use crate::sql::ident::Ident;
 
@@ -64,7 +64,7 @@ impl<'a> Shadow<'a> {
             into: &second,
             into_type: &change.written,
             by: change.using.as_ref().filter(|_| !change.assigns()),
-            may_fail: change.may_fail(column)?,
+            may_fail: change.may_fail(column)?.then_some(Blocks::Switch),
         };
         let up = Conversion::new(ctx, table, up);
         let given = ctx.directives.down_for(&change.column);
@@ -77,7 +77,8 @@ impl<'a> Shadow<'a> {
                 into: &aside,
                 into_type: old,
                 by: given,
-                may_fail: given.is_some() || cast::assigned(new, old) != Assignment::Always,
+                may_fail: (given.is_some() || cast::assigned(new, old) != Assignment::Always)
+                    .then_some(Blocks::Undo),
             };
             if given.is_none() && !change.casts() {
                 return Err(no_way_back(change, old));
@@ -139,7 +140,7 @@ impl<'a> Shadow<'a> {
         };
         let Swapping { build, rest } = swap.steps(ctx)?;
         let mut steps = Vec::new();
-        if let Some(fails) = down.fails(&self.table.name.name) {
+        if let Some(fails) = down.fails_still(&self.table.name.name) {
             steps.push(self.proof(
                 Phase::Switch,
                 &format!("Prove that every value of {} fits its old type", self.change.column),
@@ -224,9 +225,9 @@ impl<'a> Shadow<'a> {
         )
         .locks(tree::locks(self.ctx.physical, table, LockMode::AccessExclusive))
         .probe(self.there(second, false));
-        undo.provides =
-            vec![self.up.goes(), Effect::ColumnGone { table: table.clone(), column: second.clone() }];
-        Step::transaction(
+        undo.provides = self.up.goes();
+        undo.provides.push(Effect::ColumnGone { table: table.clone(), column: second.clone() });
+        let mut step = Step::transaction(
             Phase::Expand,
             format!("Add column {second} to {table}, kept in step with {}", self.change.column),
             "column and trigger arrive together: no row is written without its second value",
@@ -237,8 +238,10 @@ impl<'a> Shadow<'a> {
         .undone_by(vec![undo])
         .requires(Need::Column(table.clone(), self.change.column.clone()))
         .requires(Need::NoColumn(table.clone(), second.clone()))
-        .provides(Effect::Column { table: table.clone(), column })
-        .provides(self.up.appears())
+        .provides(Effect::Column { table: table.clone(), column });
+        step.provides.extend(self.up.appears());
+        step.quarantines = self.up.quarantined();
+        step
     }
 
     /// Adds a column with the rights and the description that the other one has.
@@ -269,15 +272,11 @@ impl<'a> Shadow<'a> {
     fn agree(&self, phase: Phase, why: &str) -> Step {
         let (table, column, second) = (&self.change.table, &self.change.column, &self.second);
         let alias = &self.table.name.name;
-        let mut condition = self.up.differs(alias);
-        if let Some(fails) = self.up.fails(alias) {
-            condition = format!("({condition}) OR {fails}");
-        }
         self.proof(
             phase,
             &format!("Prove that {second} of {table} holds every value of {column}"),
             why,
-            &condition,
+            &self.up.wrong(alias),
             format!("rows of {table} whose {column} is not in {second}, because it cannot be converted or bypassed the trigger"),
         )
     }
@@ -297,7 +296,7 @@ impl<'a> Shadow<'a> {
         .locks(tree::locks(self.ctx.physical, table, LockMode::AccessExclusive))
         .probe(self.there(aside, false))
         .requires(Need::Column(table.clone(), aside.clone()));
-        step.provides.extend(self.down.iter().map(Conversion::goes));
+        step.provides.extend(self.down.iter().flat_map(Conversion::goes));
         step.provides.push(Effect::ColumnGone { table: table.clone(), column: aside.clone() });
         step.destroys = self.loses().is_some();
         step.undo = match &self.down {
@@ -322,7 +321,7 @@ impl<'a> Shadow<'a> {
             identity: None,
             ..self.column.clone()
         };
-        let add = Step::transaction(
+        let mut add = Step::transaction(
             Phase::Contract,
             format!("Add column {aside} to {table} again, kept in step with {}", self.change.column),
             "what is written from here on is carried back",
@@ -330,8 +329,8 @@ impl<'a> Shadow<'a> {
         )
         .locks(tree::locks(self.ctx.physical, table, LockMode::AccessExclusive))
         .probe(self.there(aside, true))
-        .provides(Effect::Column { table: table.clone(), column: back })
-        .provides(down.appears());
+        .provides(Effect::Column { table: table.clone(), column: back });
+        add.provides.extend(down.appears());
         let mut steps = vec![add];
         let why = "rows that were written without it get their value back";
         steps.extend(self.carried(self.ctx, down, aside, why));
@@ -375,8 +374,8 @@ impl<'a> Shadow<'a> {
             said.push((
                 Code::Announce,
                 format!(
-                    "until the switch, a value of {column} that cannot be converted is accepted, and stops the switch until it is \
-                     corrected"
+                    "until the switch, a value of {column} that cannot be converted is accepted and its row goes into quarantine, which \
+                     stops the switch until it is repaired (`concertina quarantine`)"
                 ),
             ));
         }
@@ -392,8 +391,8 @@ impl<'a> Shadow<'a> {
                     said.push((
                         Code::Announce,
                         format!(
-                            "from the switch on, values of {column} that only the new type can hold are accepted, and stop an undo until \
-                             they are corrected"
+                            "from the switch on, values of {column} that only the new type can hold are accepted and their rows go into \
+                             quarantine, which stops an undo until they are repaired (`concertina quarantine`)"
                         ),
                     ));
                 }

@@ -368,6 +368,7 @@ impl Swap<'_> {
         .probe(Probe::Column { table: self.table.clone(), column: self.aside.clone(), exists: true })
         .requires(Need::Column(self.table.clone(), self.standby.clone()));
         step.provides = provides;
+        step.quarantines = self.back.and_then(Conversion::quarantined);
         step
     }
 
@@ -417,14 +418,14 @@ impl Script<'_> {
     fn out(&mut self) {
         self.sql.extend(self.swap.out.remove());
         self.sql.extend(self.swap.out.remove_attempt());
-        self.provides.push(self.swap.out.goes());
+        self.provides.extend(self.swap.out.goes());
     }
 
     fn back(&mut self) {
         let Some(back) = self.swap.back else { return };
         self.sql.extend(back.create_attempt());
         self.sql.extend(back.create());
-        self.provides.push(back.appears());
+        self.provides.extend(back.appears());
     }
 
     fn drop_constraint(&mut self, table: &Name, constraint: &Ident) {

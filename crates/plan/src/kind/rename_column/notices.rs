@@ -59,7 +59,8 @@ impl RenameColumn {
                 format!(
                     "until contract, {old} and {new} of {name} are both unique; writers of one new key take turns by an advisory \
                      lock, so that upserts on either column do not fail on the other; a transaction that writes more than {} new \
-                     keys takes no more locks, and an upsert of its others that meets another of the same key may fail (23505)",
+                     keys takes no more locks, and an upsert of its others that meets another of the same key may fail (23505), as may \
+                     upserts that wait for one transaction that takes their key away",
                     mirror::TURNS
                 ),
             ));

@@ -279,6 +279,10 @@ END",
     /// between their looking and their writing, so they take turns: one lock a key that is not there yet, held as long as the
     /// unique index would make the other wait anyway. Few a transaction, because a bulk load must not fill the lock table.
     /// Source: `ExecInsertIndexTuples` in src/backend/executor/execIndexing.c: only the index named by ON CONFLICT is forgiving.
+    ///
+    /// What is left: upserts that saw the key and wait for the transaction that deletes it. They wait in the executor, after this
+    /// trigger, and go on together (9 of 15,000, 16 clients at 12 keys that are deleted all the time). A lock for keys that are there
+    /// would close it and deadlock whoever locks a row, or deletes it, before upserting it, which is more often done.
     fn turns(&self) -> String {
         self.keys.iter().map(|key| self.turn(key)).collect()
     }

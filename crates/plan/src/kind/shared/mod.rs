@@ -17,6 +17,7 @@ pub(crate) mod not_null;
 pub(crate) mod not_valid;
 #[cfg(test)]
 pub(crate) mod proving;
+pub(crate) mod quarantine;
 pub(crate) mod row_trigger;
 pub(crate) mod second;
 pub(crate) mod stand_in;

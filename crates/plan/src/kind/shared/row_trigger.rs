@@ -20,8 +20,20 @@ impl RowTrigger {
     /// Names both after the column, and the function after what it does, `verb`. Triggers of ours fire in the order in which they were
     /// planned: one may read what another derives.
     pub(crate) fn new(ctx: &Ctx, table: &Name, verb: &str, column: &Ident, content: &str) -> Self {
-        let ours = ctx.physical.relation(table).map_or(0, sync::ours);
-        let head = format!("{}{ours:02}_{}", sync::PREFIX, column.as_str());
+        Self::at(ctx, table, 0, verb, column, content)
+    }
+
+    /// The same, `after` so many others that are planned together with it.
+    pub(crate) fn at(
+        ctx: &Ctx,
+        table: &Name,
+        after: usize,
+        verb: &str,
+        column: &Ident,
+        content: &str,
+    ) -> Self {
+        let place = ctx.physical.relation(table).map_or(0, sync::ours) + after;
+        let head = format!("{}{place:02}_{}", sync::PREFIX, column.as_str());
         Self {
             table: table.clone(),
             name: Ident::generated(&head, content),
@@ -30,6 +42,16 @@ impl RowTrigger {
                 name: Ident::generated(&format!("{verb}_{}", column.as_str()), content),
             },
         }
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &Ident {
+        &self.name
+    }
+
+    /// Its table.
+    pub(crate) fn table(&self) -> &Name {
+        &self.table
     }
 
     /// Its function.

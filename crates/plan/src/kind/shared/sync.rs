@@ -10,10 +10,11 @@ use crate::effect::Effect;
 use crate::kind::Ctx;
 use crate::kind::shared::batch::{self, wrap};
 use crate::kind::shared::clock::Clock;
+use crate::kind::shared::quarantine::{self, Quarantine};
 use crate::kind::shared::row_trigger::RowTrigger;
 use crate::kind::shared::{alter, tree};
 use crate::pg::lock::LockMode;
-use crate::plan::{LockClaim, Phase, Probe, Step, Undo, Walk, Write};
+use crate::plan::{Blocks, LockClaim, Phase, Probe, Quarantined, Step, Undo, Walk, Write};
 use crate::sql::expr::{Expr, NullWhen};
 use crate::sql::ident::{Ident, Name};
 
@@ -45,6 +46,19 @@ pub(crate) struct Sync {
     table: Name,
     trigger: RowTrigger,
     body: String,
+    caught: Option<Caught>,
+    /// The expression cannot fail.
+    safe: bool,
+}
+
+/// Rows for which the expression fails go into quarantine.
+#[derive(Clone, Debug)]
+struct Caught {
+    quarantine: Quarantine,
+    /// Types of what the expression reads.
+    types: Vec<String>,
+    /// Makes the function that tries it.
+    attempt: String,
 }
 
 impl Derivation<'_> {
@@ -100,6 +114,32 @@ impl Derivation<'_> {
                 format!("{missing} AND CASE WHEN {} THEN {value} ELSE false END", wrap(&filter))
             }
         }
+    }
+
+    /// The value over what `column` makes of each column's name; NULL for rows that the filter leaves out.
+    fn over(&self, column: impl Fn(&Ident) -> String) -> String {
+        let value = wrap(&self.expr.rewrite(&column));
+        match (self.filter, self.otherwise) {
+            (None, _) => value,
+            (Some(filter), otherwise) => format!(
+                "CASE WHEN {} THEN {value} ELSE {} END",
+                wrap(&filter.rewrite(&column)),
+                otherwise.map_or_else(|| "NULL".to_owned(), |otherwise| wrap(&otherwise.rewrite(&column)))
+            ),
+        }
+    }
+
+    /// No value of the row's makes it raise an error, as far as that shows: constants, the column itself, and texts put together.
+    fn cannot_fail(&self, table: &Relation, data_type: &str) -> bool {
+        let of = |expr: &Expr| {
+            let all = |wanted: &str| {
+                let known = |name: &Ident| table.column(name).is_some_and(|known| known.data_type == wanted);
+                expr.columns.iter().all(|reference| known(&reference.column))
+            };
+            let alone = matches!(expr.columns.as_slice(), [one] if one.at == (0..expr.text.len()));
+            expr.constant || alone && all(data_type) || data_type == "text" && all("text") && only_texts(expr)
+        };
+        self.expressions().all(of)
     }
 
     fn over_table(&self, expr: &Expr) -> String {
@@ -204,8 +244,52 @@ pub(crate) fn backfill(
     steps
 }
 
+/// Nothing but words that make texts of texts, whatever they hold.
+fn only_texts(expr: &Expr) -> bool {
+    const WORDS: [&str; 22] = [
+        "and",
+        "btrim",
+        "case",
+        "coalesce",
+        "concat",
+        "concat_ws",
+        "else",
+        "end",
+        "from",
+        "initcap",
+        "is",
+        "lower",
+        "ltrim",
+        "not",
+        "null",
+        "nullif",
+        "or",
+        "rtrim",
+        "then",
+        "trim",
+        "upper",
+        "when",
+    ];
+    let rest = expr.rewrite(|_| " ".to_owned());
+    // Every second part stands between quotes; a doubled quote only makes an empty part more.
+    let outside: String = rest.split('\'').step_by(2).collect::<Vec<_>>().join(" ");
+    let plain = !expr.subquery && !rest.contains('\\') && !rest.contains('$') && !rest.contains('"');
+    let words = outside.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+    let own = |function: &crate::sql::expr::FunctionRef| function.schema.is_none();
+    plain
+        && expr.functions.iter().all(own)
+        && outside.chars().all(|c| c.is_ascii_alphabetic() || c.is_whitespace() || "_(),|=".contains(c))
+        && words.map(str::to_lowercase).all(|word| WORDS.contains(&word.as_str()))
+}
+
 /// What running code may feel of the trigger.
-pub(crate) fn notices(table: &Name, column: &Ident, mode: Mode, from: &Derivation) -> Vec<(Code, String)> {
+pub(crate) fn notices(
+    table: &Name,
+    column: &Ident,
+    mode: Mode,
+    from: &Derivation,
+    sync: &Sync,
+) -> Vec<(Code, String)> {
     let said = match mode {
         Mode::Derive => format!(
             "until contract, column {column} of {table} is derived anew whenever one of its sources changes, and for every \
@@ -217,7 +301,15 @@ pub(crate) fn notices(table: &Name, column: &Ident, mode: Mode, from: &Derivatio
         ),
     };
     let mut notices = vec![(Code::Announce, said)];
-    if !from.expressions().all(|expr| expr.constant) {
+    if sync.caught.is_some() {
+        notices.push((
+            Code::Announce,
+            format!(
+                "until contract, a row of {table} for which the expression for column {column} raises an error is written with NULL in \
+                 it and goes into quarantine, which stops contract until it is repaired (`concertina quarantine`)"
+            ),
+        ));
+    } else if !sync.safe && !from.expressions().all(|expr| expr.constant) {
         notices.push((
             Code::Breaks,
             format!(
@@ -233,36 +325,95 @@ impl Sync {
     /// Plans the trigger for `column`. Expressions must not hold a subquery or the whole row.
     pub(crate) fn new(ctx: &Ctx, table: &Name, column: &Ident, from: &Derivation, mode: Mode) -> Self {
         let body = match mode {
-            Mode::Derive => derive(column, from),
+            Mode::Derive => derive(column, from, None),
             Mode::Fill => fill(column, from),
         };
         let content = format!("{} {table}.{column} {body}", ctx.migration);
         let trigger = RowTrigger::new(ctx, table, "sync", column, &content);
-        Self { table: table.clone(), trigger, body }
+        Self { table: table.clone(), trigger, body, caught: None, safe: false }
+    }
+
+    /// The same, and where the expression fails for a row, its value is NULL and it goes into quarantine. As [`Sync::new`] where it
+    /// cannot fail.
+    pub(crate) fn catching(
+        ctx: &Ctx,
+        table: &Relation,
+        (column, data_type): (&Ident, &str),
+        from: &Derivation,
+    ) -> Self {
+        let plain = Self::new(ctx, &table.name, column, from, Mode::Derive);
+        if from.cannot_fail(table, data_type) {
+            return Self { safe: true, ..plain };
+        }
+        let content = format!("{} {}.{column} {}", ctx.migration, table.name, plain.body);
+        let sources = from.sources();
+        let typed = |source: &Ident| table.column(source).map(|column| column.data_type.clone());
+        let types: Vec<String> = sources.iter().filter_map(typed).collect();
+        let at = |column: &Ident| {
+            format!("${}", sources.iter().position(|known| known == column).unwrap_or_default() + 1)
+        };
+        let name = Name {
+            schema: Ident::new("concertina"),
+            name: Ident::generated(&format!("try_{}", column.as_str()), &content),
+        };
+        let arguments: Vec<&str> = types.iter().map(String::as_str).collect();
+        let path = &ctx.physical.server.search_path;
+        let attempt = ddl::trigger::create_attempt(&name, path, &arguments, data_type, &from.over(at));
+        let quarantined = Quarantined {
+            table: table.name.clone(),
+            column: column.clone(),
+            target: column.clone(),
+            data_type: data_type.to_owned(),
+            key: quarantine::key(table),
+            attempt: name,
+            sources,
+            blocks: Blocks::Contract,
+        };
+        let quarantine = Quarantine::new(ctx, quarantined, &content);
+        let body = derive(column, from, Some(&quarantine));
+        Self { body, caught: Some(Caught { quarantine, types, attempt }), ..plain }
+    }
+
+    /// What is recorded of rows for which the expression fails.
+    pub(crate) fn quarantined(&self) -> Option<Quarantined> {
+        self.caught.as_ref().map(|caught| caught.quarantine.quarantined())
     }
 
     /// Statements that install it.
     pub(crate) fn create(&self, catalog: &Catalog) -> Vec<String> {
         let function = self.trigger.function();
-        vec![
+        let mut sql = vec![
             ddl::trigger::create_function(function, &catalog.server.search_path, &self.body),
             self.trigger.create(),
-        ]
+        ];
+        if let Some(caught) = &self.caught {
+            sql.extend(caught.quarantine.create());
+            sql.push(caught.attempt.clone());
+        }
+        sql
     }
 
     /// Statements that remove it, also when it is gone already.
     pub(crate) fn remove(&self) -> Vec<String> {
-        self.trigger.remove()
+        let mut sql = self.trigger.remove();
+        if let Some(Caught { quarantine, types, .. }) = &self.caught {
+            sql.extend(quarantine.remove());
+            let types: Vec<&str> = types.iter().map(String::as_str).collect();
+            sql.push(ddl::trigger::drop_attempt(quarantine.attempt(), &types));
+        }
+        sql
     }
 
     /// What installing it does to the catalog.
-    pub(crate) fn appears(&self) -> Effect {
-        self.trigger.appears()
+    pub(crate) fn appears(&self) -> Vec<Effect> {
+        let caught = self.caught.iter().map(|caught| caught.quarantine.appears());
+        std::iter::once(self.trigger.appears()).chain(caught).collect()
     }
 
     /// What removing it does to the catalog.
-    pub(crate) fn goes(&self) -> Effect {
-        self.trigger.goes()
+    pub(crate) fn goes(&self) -> Vec<Effect> {
+        let caught = self.caught.iter().map(|caught| caught.quarantine.goes());
+        std::iter::once(self.trigger.goes()).chain(caught).collect()
     }
 
     /// Whether it is there.
@@ -279,7 +430,7 @@ impl Sync {
     /// doc/src/sgml/mvcc.sgml.
     pub(crate) fn install(&self, ctx: &Ctx, column: &Ident) -> Step {
         let undo = self.removal(ctx, Phase::Expand, "takes back the trigger", Vec::new());
-        Step::transaction(
+        let mut step = Step::transaction(
             Phase::Expand,
             format!("Fill column {column} of {} in rows that are written from now on", self.table),
             "rows that running code writes after the backfill has passed must not be left out",
@@ -287,18 +438,21 @@ impl Sync {
         )
         .locks(tree::locks(ctx.physical, &self.table, LockMode::ShareRowExclusive))
         .probe(self.probe(true))
-        .provides(self.appears())
-        .undone_by(vec![undo])
+        .undone_by(vec![undo]);
+        step.provides = self.appears();
+        step
     }
 
     /// The step that removes it, running `more` in the same transaction.
     pub(crate) fn removal(&self, ctx: &Ctx, phase: Phase, why: &str, more: Vec<String>) -> Step {
         let mut sql = self.remove();
         sql.extend(more);
-        Step::transaction(phase, format!("Remove the sync trigger of {}", self.table), why, sql)
+        let title = format!("Remove the sync trigger of {}", self.table);
+        let mut step = Step::transaction(phase, title, why, sql)
             .locks(self.removal_locks(ctx.physical))
-            .probe(self.probe(false))
-            .provides(self.goes())
+            .probe(self.probe(false));
+        step.provides = self.goes();
+        step
     }
 }
 
@@ -316,13 +470,13 @@ pub(crate) fn ours(relation: &Relation) -> usize {
 /// Source: "triggers are fired in alphabetical order by name", doc/src/sgml/trigger.sgml.
 pub(crate) const PREFIX: &str = "~concertina_";
 
-fn derive(column: &Ident, from: &Derivation) -> String {
+fn derive(column: &Ident, from: &Derivation, quarantine: Option<&Quarantine>) -> String {
     let target = quoted(column);
     let new = |name: &Ident| format!("NEW.{}", quoted(name));
     let expr = wrap(&from.expr.rewrite(new));
     let filter = from.filter.map(|filter| wrap(&filter.rewrite(new)));
     let otherwise = from.otherwise.map(|expr| wrap(&expr.rewrite(new)));
-    let assign = |indent: &str, otherwise: Option<&str>| match (&filter, otherwise) {
+    let plain = |indent: &str, otherwise: Option<&str>| match (&filter, otherwise) {
         (None, _) => format!("{indent}NEW.{target} := {expr};\n"),
         (Some(filter), None) => {
             format!("{indent}IF {filter} THEN\n{indent}  NEW.{target} := {expr};\n{indent}END IF;\n")
@@ -331,6 +485,10 @@ fn derive(column: &Ident, from: &Derivation) -> String {
             "{indent}IF {filter} THEN\n{indent}  NEW.{target} := {expr};\n{indent}ELSE\n\
              {indent}  NEW.{target} := {otherwise};\n{indent}END IF;\n"
         ),
+    };
+    let assign = |indent: &str, otherwise: Option<&str>| match quarantine {
+        None => plain(indent, otherwise),
+        Some(quarantine) => quarantine.caught(&plain(&format!("{indent}  "), otherwise), indent),
     };
     let mut body = format!(
         "BEGIN\n  IF TG_OP = 'INSERT' THEN\n    IF NEW.{target} IS NULL THEN\n{}    END IF;\n",
