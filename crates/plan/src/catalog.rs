@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::pg::firing::Firing;
 use crate::pg::version::Version;
 use crate::sql::ident::{Ident, Name};
 
@@ -312,8 +313,9 @@ pub struct Trigger {
     pub update_of: Vec<Ident>,
     /// Uses a transition table.
     pub transition_table: bool,
-    /// `tgenabled`: fires in ordinary sessions.
-    pub enabled: bool,
+    /// `tgenabled`: the sessions in which it fires.
+    #[serde(rename = "enabled")]
+    pub fires: Firing,
     /// `pg_get_triggerdef`, or as written.
     pub definition: String,
 }

@@ -28,6 +28,7 @@ use crate::kind::drop_object::DropObject;
 use crate::kind::drop_table::DropTable;
 use crate::kind::drop_trigger::DropTrigger;
 use crate::kind::drop_view::DropView;
+use crate::kind::enable_trigger::EnableTrigger;
 use crate::kind::identity::ChangeIdentity;
 use crate::kind::policy::ChangePolicy;
 use crate::kind::reindex::Reindex;
@@ -124,6 +125,8 @@ pub enum Change {
     DropView(DropView),
     /// DROP TRIGGER
     DropTrigger(DropTrigger),
+    /// ENABLE and DISABLE TRIGGER
+    EnableTrigger(EnableTrigger),
     /// DROP FUNCTION, TYPE, SEQUENCE and their like, an object each
     DropObject(DropObject),
     /// RENAME and SET SCHEMA of what is queried like a table
@@ -175,6 +178,7 @@ impl Change {
             Self::DropTable(kind) => kind,
             Self::DropView(kind) => kind,
             Self::DropTrigger(kind) => kind,
+            Self::EnableTrigger(kind) => kind,
             Self::DropObject(kind) => kind,
             Self::RenameTable(kind) => kind,
             Self::RenamePart(kind) => kind,

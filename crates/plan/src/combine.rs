@@ -11,6 +11,7 @@
 
 mod index;
 mod replace;
+mod silent;
 
 use crate::change::{Change, Statement};
 use crate::kind::add_column::{AddColumn, Derived};
@@ -36,6 +37,7 @@ pub fn combine(mut statements: Vec<Statement>) -> Vec<Statement> {
         }
         at += 1;
     }
+    silent::combine(&mut statements);
     replace::combine(&mut statements);
     index::combine(&mut statements);
     statements
@@ -174,6 +176,8 @@ impl Between {
             | Change::Reindex(_)
             | Change::Policy(_)
             | Change::RowSecurity(_)
+            // How its rows are filled fires no trigger.
+            | Change::EnableTrigger(_)
             // These are made only once all columns are joined.
             | Change::Replace(_) => {}
         }

@@ -7,6 +7,7 @@ use crate::catalog::{
     Catalog, Column, Constraint, ConstraintKind, Dependent, Function, Identity, Index, NotNull, Policy,
     Relation, Rule, Sequence, Trigger, Type,
 };
+use crate::pg::firing::Firing;
 use crate::plan::Claim;
 use crate::sql::ident::{Ident, Name};
 
@@ -159,6 +160,15 @@ pub enum Effect {
         table: Name,
         /// Trigger.
         trigger: Ident,
+    },
+    /// A trigger fires in other sessions than before: that of this relation alone, not its copies in partitions.
+    TriggerFires {
+        /// Table.
+        table: Name,
+        /// Trigger.
+        trigger: Ident,
+        /// When.
+        fires: Firing,
     },
     /// Row level security is switched on or off.
     RowSecurity {
@@ -385,6 +395,14 @@ impl Effect {
                     relation.triggers.retain(|t| t.name != *trigger);
                     relation.dependents.retain(|dependent| !dependent.is_trigger(trigger));
                 });
+            }
+            Self::TriggerFires { table, trigger, fires } => {
+                let relation = catalog.relations.get_mut(table);
+                for known in relation.into_iter().flat_map(|relation| &mut relation.triggers) {
+                    if known.name == *trigger {
+                        known.fires = *fires;
+                    }
+                }
             }
             Self::RowSecurity { table, enabled, forced } => {
                 if let Some(relation) = catalog.relations.get_mut(table) {

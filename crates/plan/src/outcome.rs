@@ -87,7 +87,10 @@ fn shape(relation: Option<&Relation>) -> BTreeSet<String> {
         format!("constraint {}{valid}", constraint.name)
     });
     let indexes = relation.indexes.iter().map(|index| format!("index {}", index.name));
-    let triggers = relation.triggers.iter().map(|trigger| format!("trigger {}", trigger.name));
+    let triggers = relation
+        .triggers
+        .iter()
+        .map(|trigger| format!("trigger {}, which {},", trigger.name, trigger.fires.when()));
     let policies = relation.policies.iter().map(|policy| format!("policy {}", policy.name));
     let rules = relation.rules.iter().map(|rule| format!("rule {}", rule.name));
     let switches =

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::Trigger;
 use crate::diagnostic::Code;
 use crate::effect::Effect;
+use crate::pg::firing::Firing;
 use crate::pg::lock::LockMode;
 use crate::pg::version::Version;
 use crate::sql::ident::{Ident, Name};
@@ -547,6 +548,8 @@ pub enum Need {
     NoRelation(Name),
     /// No constraint of this name exists on the table.
     NoConstraint(Name, Ident),
+    /// The trigger of this table fires in these sessions.
+    TriggerFires(Name, Ident, Firing),
     /// Nothing depends on this view. Looked at again before `contract` and `undo` begin: it may come while both names live.
     NoDependents(Name),
 }
@@ -765,7 +768,7 @@ pub fn sync_trigger(name: Ident, on: Vec<crate::catalog::TriggerEvent>, definiti
         on,
         update_of: Vec::new(),
         transition_table: false,
-        enabled: true,
+        fires: Firing::Origin,
         definition,
     }
 }

@@ -285,6 +285,10 @@ fn met(need: &Need, catalog: &Catalog) -> bool {
         Need::NoConstraint(table, name) => {
             catalog.relation(table).is_none_or(|t| t.constraint(name).is_none())
         }
+        Need::TriggerFires(table, name, fires) => {
+            let trigger = catalog.relation(table).and_then(|table| table.trigger(name));
+            trigger.is_some_and(|trigger| trigger.fires == *fires)
+        }
         Need::NoDependents(name) => {
             catalog.relation(name).is_none_or(|view| view.dependents.iter().all(|d| d.automatic))
         }
@@ -298,6 +302,9 @@ fn describe(need: &Need) -> String {
         Need::Column(table, name) => format!("column {name} of {table} to exist"),
         Need::NoColumn(table, name) => format!("{table} to have no column {name} yet"),
         Need::NoConstraint(table, name) => format!("{table} to have no constraint {name} yet"),
+        Need::TriggerFires(table, name, fires) => {
+            format!("a trigger {name} of {table} that {}", fires.when())
+        }
         Need::NoDependents(name) => format!("nothing to depend on view {name}"),
     }
 }

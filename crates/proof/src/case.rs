@@ -55,6 +55,10 @@ pub struct Expect {
     /// Relations (`schema.table`, without quotes) for which the facts may name a stronger lock than the statement takes here, with the reason.
     #[serde(default)]
     pub looser_facts: Vec<(String, String)>,
+    /// What a plain owner must be granted beside the tables (`SET ON PARAMETER …`, which there is from 15 on); without it the
+    /// plan is refused.
+    #[serde(default)]
+    pub grants: Vec<String>,
     /// Queries that return no row after the run, clients or not.
     #[serde(default)]
     pub holds: Vec<String>,

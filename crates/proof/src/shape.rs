@@ -173,13 +173,13 @@ fn trigger(trigger: &Trigger) -> String {
     let mut on: Vec<String> = trigger.on.iter().map(|event| format!("{event:?}")).collect();
     on.sort();
     format!(
-        "{} {} {} on {} of ({}){}{}",
+        "{} {} {} on {} of ({}){} {}",
         trigger.name,
         if trigger.before { "before" } else { "after" },
         if trigger.row { "row" } else { "statement" },
         on.join(" "),
         list(&trigger.update_of),
         if trigger.transition_table { " transition table" } else { "" },
-        if trigger.enabled { "" } else { " disabled" },
+        trigger.fires.when(),
     )
 }

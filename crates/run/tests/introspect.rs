@@ -9,6 +9,7 @@ use concertina_plan::catalog::{
     Catalog, ConstraintKind, DependentKind, Generated, Identity, Relation, RelationKind, TriggerEvent,
     TypeKind, Volatility,
 };
+use concertina_plan::pg::firing::Firing;
 use concertina_plan::sql::ident::{Ident, Name};
 use concertina_run::connect::Target;
 use concertina_run::error::Error;
@@ -201,11 +202,11 @@ fn users(catalog: &Catalog, major: u32) {
     let trigger = |name: &str| users.triggers.iter().find(|t| t.name.as_str() == name).unwrap();
     assert_eq!(users.triggers.len(), 3);
     let zz = trigger("Zz");
-    assert!(zz.row && zz.before && zz.enabled && !zz.transition_table);
+    assert!(zz.row && zz.before && zz.fires == Firing::Origin && !zz.transition_table);
     assert_eq!(zz.on, [TriggerEvent::Insert, TriggerEvent::Update]);
     assert_eq!(zz.update_of, [id("name"), id("shoe")]);
     let off = trigger("off");
-    assert!(!off.row && !off.before && !off.enabled && off.transition_table);
+    assert!(!off.row && !off.before && off.fires == Firing::Never && off.transition_table);
 
     let on = |column: &str| -> Vec<(DependentKind, &str, bool)> {
         users

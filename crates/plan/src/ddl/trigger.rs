@@ -1,5 +1,6 @@
 //! Trigger functions in PL/pgSQL, and triggers.
 
+use crate::pg::firing::Firing;
 use crate::sql::ident::{Ident, Name, list, literal};
 
 /// A trigger function whose `search_path` is pinned, so that it means the same whoever writes.
@@ -43,6 +44,13 @@ pub(crate) fn quote(body: &str) -> String {
 /// `DROP FUNCTION`
 pub(crate) fn drop_function(name: &Name) -> String {
     format!("DROP FUNCTION IF EXISTS {name}()")
+}
+
+/// ENABLE or DISABLE TRIGGER, of several of one table.
+pub(crate) fn fires(table: &Name, triggers: &[&Ident], firing: Firing) -> String {
+    let parts: Vec<String> =
+        triggers.iter().map(|trigger| format!("{} TRIGGER {trigger}", firing.sql())).collect();
+    format!("ALTER TABLE {table} {}", parts.join(", "))
 }
 
 /// A BEFORE INSERT OR UPDATE row trigger; the text is what `pg_get_triggerdef` gives back for it.

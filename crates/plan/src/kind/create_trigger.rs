@@ -8,8 +8,9 @@ use crate::ddl;
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
 use crate::kind::shared::will_fail::WillFail;
-use crate::kind::shared::{alter, tree};
+use crate::kind::shared::{alter, firing, tree};
 use crate::kind::{Ctx, Kind, Online};
+use crate::pg::firing::Firing;
 use crate::pg::lock::LockMode;
 use crate::plan::{Facts, LockClaim, Need, Phase, Probe, Step};
 use crate::sql::ident::Name;
@@ -88,7 +89,11 @@ impl CreateTrigger {
     /// What was there before OR REPLACE comes back.
     fn gone(&self, ctx: &Ctx, old: Option<&Trigger>) -> Step {
         let mut sql = vec![ddl::trigger::drop_trigger(&self.trigger.name, &self.table)];
-        sql.extend(old.map(|old| old.definition.clone()));
+        let (fires, effects) = match old {
+            Some(old) => firing::as_it_was(ctx.logical, &self.table, &old.name, Firing::Origin),
+            None => Default::default(),
+        };
+        sql.extend(old.map(|old| old.definition.clone()).into_iter().chain(fires));
         let mut step = Step::transaction(
             Phase::Expand,
             format!("Drop trigger {} of {}", self.trigger.name, self.table),
@@ -103,7 +108,9 @@ impl CreateTrigger {
         .probe(self.probe(old.is_some()));
         let table = || self.table.clone();
         step.provides.push(Effect::TriggerGone { table: table(), trigger: self.trigger.name.clone() });
-        step.provides.extend(old.cloned().map(|trigger| Effect::Trigger { table: table(), trigger }));
+        let made = |old: &Trigger| Trigger { fires: Firing::Origin, ..old.clone() };
+        step.provides.extend(old.map(made).map(|trigger| Effect::Trigger { table: table(), trigger }));
+        step.provides.extend(effects);
         for effect in &self.also {
             if let Effect::Constraint { table, constraint } = effect {
                 let (table, constraint) = (table.clone(), constraint.name.clone());

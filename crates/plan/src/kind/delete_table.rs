@@ -14,7 +14,7 @@ use crate::kind::shared::before_image::BeforeImage;
 use crate::kind::shared::clock::Clock;
 use crate::kind::shared::whole_table::{SYSTEM_COLUMNS, Whole, not_batchable};
 use crate::kind::shared::will_fail::WillFail;
-use crate::kind::shared::{alter, tighten, tree};
+use crate::kind::shared::{alter, silence, tighten, tree};
 use crate::kind::{Ctx, Kind, Online};
 use crate::pg::lock::LockMode;
 use crate::plan::{Facts, Need, Phase, RowSet, Step, Undo, Walk, Work, WorkKind, Write};
@@ -109,6 +109,7 @@ impl DeleteTable {
     fn in_batches(&self, ctx: &Ctx, clock: Option<&Clock>) -> Result<Online, Refusal> {
         self.whole().unchanging(ctx)?;
         self.whole().undisturbed(ctx)?;
+        let fire = silence::fire(ctx, &self.whole())?;
         let (mut steps, cascades) = self.referring(ctx)?;
         let keep = ctx.directives.keep_before_image;
         let mut notices = vec![(
@@ -135,8 +136,10 @@ impl DeleteTable {
                 ));
             };
             let mut rows = self.rows(ctx, leaf, key.clone());
+            rows.fire_triggers = fire;
             if keep {
-                let image = BeforeImage::of_delete(ctx, leaf, key, &self.sql);
+                let mut image = BeforeImage::of_delete(ctx, leaf, key, &self.sql);
+                image.fire_triggers = fire;
                 notices.push(image.notice());
                 steps.push(image.make());
                 rows.write = image.keeping(rows.write);

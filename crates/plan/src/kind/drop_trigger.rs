@@ -5,8 +5,9 @@ use crate::ddl;
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
 use crate::kind::shared::will_fail::WillFail;
-use crate::kind::shared::{alter, tree};
+use crate::kind::shared::{alter, firing, tree};
 use crate::kind::{Ctx, Kind, Online};
+use crate::pg::firing::Firing;
 use crate::pg::lock::LockMode;
 use crate::plan::{Facts, LockClaim, Need, Phase, Probe, Step};
 use crate::sql::ident::{Ident, Name};
@@ -101,19 +102,19 @@ impl DropTrigger {
     }
 
     fn again(&self, ctx: &Ctx, trigger: &Trigger) -> Step {
-        let mut sql = vec![trigger.definition.clone()];
-        if !trigger.enabled {
-            sql.push(format!("ALTER TABLE {} DISABLE TRIGGER {}", self.table, self.name));
-        }
+        let made = Trigger { fires: Firing::Origin, ..trigger.clone() };
+        let (fires, effects) = firing::as_it_was(ctx.logical, &self.table, &self.name, made.fires);
+        let sql = std::iter::once(trigger.definition.clone()).chain(fires).collect();
         let mut step = Step::transaction(
             Phase::Contract,
             format!("Make trigger {} of {} again", self.name, self.table),
-            "as it was defined",
+            "as it was defined, and as it fired",
             sql,
         )
         .locks(self.locks(ctx))
         .probe(self.probe(true))
-        .provides(Effect::Trigger { table: self.table.clone(), trigger: trigger.clone() });
+        .provides(Effect::Trigger { table: self.table.clone(), trigger: made });
+        step.provides.extend(effects);
         step.provides.extend(
             self.constraint(ctx)
                 .cloned()

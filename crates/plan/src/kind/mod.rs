@@ -32,6 +32,7 @@ pub mod drop_object;
 pub mod drop_table;
 pub mod drop_trigger;
 pub mod drop_view;
+pub mod enable_trigger;
 pub mod identity;
 pub mod policy;
 pub mod reindex;

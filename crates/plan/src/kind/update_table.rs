@@ -15,7 +15,7 @@ use crate::kind::shared::before_image::BeforeImage;
 use crate::kind::shared::clock::Clock;
 use crate::kind::shared::whole_table::{SYSTEM_COLUMNS, Whole, fires, not_batchable};
 use crate::kind::shared::will_fail::WillFail;
-use crate::kind::shared::{alter, tree};
+use crate::kind::shared::{alter, silence, tree};
 use crate::kind::{Ctx, Kind, Online};
 use crate::pg::lock::LockMode;
 use crate::plan::{Facts, Need, Phase, RowSet, Step, Undo, Walk, WorkKind, Write};
@@ -86,6 +86,7 @@ impl UpdateTable {
     fn in_batches(&self, ctx: &Ctx, table: &Relation, clock: Option<&Clock>) -> Result<Online, Refusal> {
         self.whole().unchanging(ctx)?;
         self.whole().undisturbed(ctx)?;
+        let fire = silence::fire(ctx, &self.whole())?;
         let undo = if self.written().all(|target| table.column(target).is_some_and(|column| column.new_here))
         {
             Undo::Nothing
@@ -117,7 +118,8 @@ impl UpdateTable {
                 Some(key) if keep => {
                     let mut columns: Vec<Ident> = self.written().cloned().collect();
                     columns.sort();
-                    let image = BeforeImage::of_update(ctx, leaf, key.clone(), columns, &self.sql);
+                    let mut image = BeforeImage::of_update(ctx, leaf, key.clone(), columns, &self.sql);
+                    image.fire_triggers = fire;
                     notices.push(image.notice());
                     steps.push(image.make());
                     let rows = self.by_key(ctx, leaf, key, Undo::Nothing);
@@ -139,9 +141,10 @@ impl UpdateTable {
                             leaf.name
                         ),
                     ));
-                    self.by_page(ctx, leaf, undo.clone())?
+                    self.by_page(ctx, leaf, undo.clone(), fire)?
                 }
             };
+            let rows = batch::Rows { fire_triggers: fire, ..rows };
             let mut step = batch::step(leaf, &self.table, &rows);
             for target in self.written() {
                 step = step.requires(Need::Column(leaf.name.clone(), target.clone()));
@@ -251,7 +254,7 @@ impl UpdateTable {
     }
 
     /// Only for a write that is the same when it is done twice.
-    fn by_page(&self, ctx: &Ctx, leaf: &Relation, undo: Undo) -> Result<batch::Rows, Refusal> {
+    fn by_page(&self, ctx: &Ctx, leaf: &Relation, undo: Undo, fire: bool) -> Result<batch::Rows, Refusal> {
         let written: Vec<&Ident> = self.written().collect();
         let reads =
             self.set.iter().any(|(_, expr)| expr.subquery || written.iter().any(|target| expr.uses(target)));
@@ -268,7 +271,7 @@ impl UpdateTable {
             );
         }
         if let Some(trigger) =
-            leaf.triggers.iter().find(|trigger| fires(trigger, TriggerEvent::Update, &written))
+            leaf.triggers.iter().find(|trigger| fire && fires(trigger, TriggerEvent::Update, &written))
         {
             return no_key(&format!("trigger {} could fire twice for a row", trigger.name));
         }

@@ -216,7 +216,8 @@ fn of_effect(effect: &Effect, proven: bool, needs: &mut BTreeSet<Right>) {
         Effect::Attached { table, partition, .. } | Effect::Detached { table, partition } => {
             needs.extend([table, partition].map(|name| Right::Own(name.clone())));
         }
-        Effect::RowSecurity { table, .. }
+        Effect::TriggerFires { table, .. }
+        | Effect::RowSecurity { table, .. }
         | Effect::Policy { table, .. }
         | Effect::PolicyGone { table, .. }
         | Effect::Rule { table, .. }

@@ -21,12 +21,23 @@ pub async fn judge(exhibit: &Exhibit<'_>) -> Result<()> {
     }
     let Some(database) = start.world().database_of_owner(&case.schema).await? else { return Ok(()) };
     let (url, file) = (database.url_of(ROLE), case.file());
+    for grant in &case.expect.grants {
+        let refused = drive::run(&url, Command::Expand, &file, usize::MAX).await?;
+        ensure!(refused.outcome.is_err(), "it is done without {grant}");
+        if start.world().major() < 15 {
+            return database.remove().await;
+        }
+        database.psql(&format!("GRANT {grant} TO {ROLE}")).await?;
+    }
     drive::to_boundary(&url, plan, &file, plan.steps.len()).await?;
     let undo = drive::run(&url, Command::Undo, &file, usize::MAX).await?;
     let impossible = plan.steps.iter().any(|step| matches!(step.undo, Undo::Impossible { .. }));
     match &undo.outcome {
         Err(error @ Error::CannotUndo { .. }) => ensure!(impossible, "{error}"),
         _ => undo.stopped_or_done()?,
+    }
+    for grant in &case.expect.grants {
+        database.psql(&format!("REVOKE {grant} FROM {ROLE}")).await?;
     }
     database.remove().await
 }

@@ -7,6 +7,7 @@ use concertina_plan::catalog::{
     Identity, Index, NotNull, Object, Policy, RelationKind, Rule, Sequence, Trigger, TriggerEvent, Type,
     TypeKind, Use, User, Volatility,
 };
+use concertina_plan::pg::firing::Firing;
 use concertina_plan::pg::version::Version;
 use concertina_plan::sql::ident::{Ident, Name};
 use concertina_plan::sql::mentions;
@@ -136,7 +137,7 @@ pub(super) struct TriggerRow {
     bits: u16,
     update_of: Vec<i16>,
     transition_table: bool,
-    enabled: bool,
+    fires: Firing,
     definition: Option<String>,
 }
 
@@ -512,7 +513,7 @@ impl TriggerRow {
             name: self.name,
             update_of: names.columns(self.relation, &self.update_of),
             transition_table: self.transition_table,
-            enabled: self.enabled,
+            fires: self.fires,
             definition: self.definition?,
         };
         Some((self.relation, trigger))

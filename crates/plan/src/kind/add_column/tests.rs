@@ -2,6 +2,7 @@ use crate::catalog::{Catalog, Function, Generated, Trigger, TriggerEvent, Type, 
 use crate::diagnostic::Code;
 use crate::kind::shared::testing::{catalog, on, partitioned, planned, refused, show, steps, table};
 use crate::kind::shared::{archive, proving};
+use crate::pg::firing::Firing;
 use crate::plan::{Action, Phase, Undo, WorkKind, Write};
 use crate::sql::ident::{Ident, Name};
 
@@ -98,7 +99,7 @@ fn indexed_columns_are_named_with_the_value_they_have() {
         on: vec![TriggerEvent::Update],
         update_of: vec![Ident::new("age")],
         transition_table: false,
-        enabled: true,
+        fires: Firing::Origin,
         definition: String::new(),
     });
     catalog.server.may_skip_triggers = false;
@@ -428,7 +429,7 @@ fn users_triggers_are_named() {
         on: vec![TriggerEvent::Update],
         update_of: Vec::new(),
         transition_table: false,
-        enabled: true,
+        fires: Firing::Origin,
         definition: String::new(),
     });
     let says = |catalog: &Catalog| {

@@ -7,6 +7,7 @@ use crate::effect::Effect;
 use crate::kind::Ctx;
 use crate::kind::shared::batch::{self, Rows};
 use crate::kind::shared::{tighten, tree};
+use crate::pg::firing::Firing;
 use crate::pg::lock::LockMode;
 use crate::plan::{Archived, Need, Noun, Phase, Probe, Step, Undo, Walk, Write};
 use crate::sql::constant::{self, Constant};
@@ -312,7 +313,7 @@ impl<'a> Archive<'a> {
             on: vec![TriggerEvent::Insert, TriggerEvent::Update, TriggerEvent::Delete],
             update_of: Vec::new(),
             transition_table: false,
-            enabled: true,
+            fires: Firing::Always,
             definition: ddl::archive::create_trigger(&self.trigger, &self.table.name, &self.function),
         }
     }

@@ -6,6 +6,7 @@ use crate::catalog::{Catalog, Relation, Trigger, TriggerEvent};
 use crate::diagnostic::Code;
 use crate::kind::Ctx;
 use crate::kind::shared::sync;
+use crate::pg::firing::Firing;
 use crate::pg::lock::LockMode;
 use crate::plan::{Action, Backfill, Phase, Step, Undo, Walk, WorkKind, Write};
 use crate::sql::expr::Expr;
@@ -127,33 +128,40 @@ pub(crate) fn wrap(expr: &str) -> String {
     if expr.contains("--") { format!("({expr}\n)") } else { format!("({expr})") }
 }
 
-/// What users' row triggers on UPDATE see of a backfill into a new column. They are kept silent where the role may do so.
+/// What users' row triggers on UPDATE see of a backfill into a new column. They are kept silent where the role may do so, but for
+/// those that replicating sessions fire.
 pub(crate) fn trigger_notices(ctx: &Ctx, table: &Relation, column: &Ident) -> Vec<(Code, String)> {
-    let fires = |trigger: &&Trigger| {
-        trigger.enabled
-            && trigger.row
-            && trigger.on.contains(&TriggerEvent::Update)
-            && trigger.update_of.is_empty()
-            && !sync::is_ours(&trigger.name)
+    let skip = ctx.physical.server.may_skip_triggers;
+    let names = |which: &dyn Fn(Firing) -> bool| {
+        let seen = |trigger: &&Trigger| {
+            trigger.row
+                && trigger.on.contains(&TriggerEvent::Update)
+                && trigger.update_of.is_empty()
+                && !sync::is_ours(&trigger.name)
+                && which(trigger.fires)
+        };
+        let names: Vec<String> =
+            table.triggers.iter().filter(seen).map(|trigger| trigger.name.to_string()).collect();
+        names.join(", ")
     };
-    let names: Vec<String> =
-        table.triggers.iter().filter(fires).map(|trigger| trigger.name.to_string()).collect();
-    if names.is_empty() {
-        return Vec::new();
+    let name = &table.name;
+    let mut notices = Vec::new();
+    let silent = names(&|fires| skip && fires.ordinary() && !fires.replicating());
+    if !silent.is_empty() {
+        notices.push(format!("the backfill of column {column} does not fire triggers of {name}: {silent}"));
     }
-    let (names, table) = (names.join(", "), &table.name);
-    vec![if ctx.physical.server.may_skip_triggers {
-        (
-            Code::Announce,
-            format!("the backfill of column {column} does not fire triggers of {table}: {names}"),
-        )
-    } else {
-        (
-            Code::Announce,
-            format!(
-                "the backfill of column {column} fires triggers of {table} for every row: {names}; the role may not set \
-                 session_replication_role, which would keep them silent"
-            ),
-        )
-    }]
+    let replicating = names(&|fires| skip && fires.replicating());
+    if !replicating.is_empty() {
+        notices.push(format!(
+            "the backfill of column {column} fires triggers of {name} for every row, because replicating sessions do: {replicating}"
+        ));
+    }
+    let fired = names(&|fires| !skip && fires.ordinary());
+    if !fired.is_empty() {
+        notices.push(format!(
+            "the backfill of column {column} fires triggers of {name} for every row: {fired}; the role may not set \
+             session_replication_role, which would keep them silent"
+        ));
+    }
+    notices.into_iter().map(|said| (Code::Announce, said)).collect()
 }

@@ -20,6 +20,8 @@ pub(crate) struct BeforeImage<'a> {
     deleted: bool,
     migration: &'a str,
     name: Name,
+    /// Undo fires users' triggers, if the batches do.
+    pub(crate) fire_triggers: bool,
 }
 
 impl<'a> BeforeImage<'a> {
@@ -61,7 +63,7 @@ impl<'a> BeforeImage<'a> {
             }
             number += 1;
         };
-        Self { table, key, columns, deleted, migration: ctx.migration, name }
+        Self { table, key, columns, deleted, migration: ctx.migration, name, fire_triggers: true }
     }
 
     fn verb(&self) -> &'static str {
@@ -110,7 +112,7 @@ impl<'a> BeforeImage<'a> {
         }
     }
 
-    /// Puts rows back, in batches. Triggers fire, as they did: what they derived from the rows follows them back.
+    /// Puts rows back, in batches. Triggers fire, if they did: what they derived from the rows follows them back.
     pub(crate) fn put_back(&self, loses: Option<String>) -> Undo {
         let title = if self.deleted {
             format!("Insert the deleted rows of {} again", self.table.name)
@@ -127,7 +129,7 @@ impl<'a> BeforeImage<'a> {
                 deleted: self.deleted,
             },
             walk: Walk::Key { columns: self.key.clone() },
-            fire_triggers: true,
+            fire_triggers: self.fire_triggers,
             undo: Undo::Nothing,
         };
         Undo::Steps { steps: vec![batch::step(self.table, &self.table.name, &rows)], loses }

@@ -9,6 +9,7 @@ pub(crate) mod bound;
 pub(crate) mod clock;
 pub(crate) mod dependents;
 pub(crate) mod double_write;
+pub(crate) mod firing;
 pub(crate) mod index;
 pub(crate) mod key;
 pub(crate) mod mirror;
@@ -20,6 +21,7 @@ pub(crate) mod proving;
 pub(crate) mod quarantine;
 pub(crate) mod row_trigger;
 pub(crate) mod second;
+pub(crate) mod silence;
 pub(crate) mod stand_in;
 pub(crate) mod sync;
 #[cfg(test)]

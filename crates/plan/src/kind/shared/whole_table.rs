@@ -174,7 +174,7 @@ const TIME_FUNCTIONS: &[&str] = &[
 
 /// Whether a trigger fires for a write of these columns.
 pub(crate) fn fires(trigger: &Trigger, event: TriggerEvent, written: &[&Ident]) -> bool {
-    trigger.enabled
+    trigger.fires.ordinary()
         && trigger.on.contains(&event)
         && (trigger.update_of.is_empty() || trigger.update_of.iter().any(|column| written.contains(&column)))
 }

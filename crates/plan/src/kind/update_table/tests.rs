@@ -1,6 +1,7 @@
 use crate::catalog::{Catalog, Function, Generated, Identity, Index, Trigger, TriggerEvent, Volatility};
 use crate::diagnostic::Code;
 use crate::kind::shared::testing::{catalog, partitioned, planned, refused, show, steps, table};
+use crate::pg::firing::Firing;
 use crate::plan::{Action, Undo, Walk, Write};
 use crate::sql::ident::{Ident, Name};
 
@@ -83,7 +84,7 @@ fn batches_that_would_differ_from_the_statement_are_refused() {
                 on: vec![TriggerEvent::Update],
                 update_of: Vec::new(),
                 transition_table,
-                enabled: true,
+                fires: Firing::Origin,
                 definition: String::new(),
             });
         })

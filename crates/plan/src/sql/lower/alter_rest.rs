@@ -15,7 +15,9 @@ use crate::pg::lock::LockMode;
 use crate::plan::{LockClaim, Work, WorkKind};
 use crate::sql::ident::{Ident, Name};
 use crate::sql::lower::alter_table::{changed, is_cascade};
-use crate::sql::lower::{Lower, Lowered, Refused, Run, alter_some, identity, kinds, partition, policy, tree};
+use crate::sql::lower::{
+    Lower, Lowered, Refused, Run, alter_some, identity, kinds, partition, policy, tree, trigger,
+};
 use crate::sql::similar::did_you_mean;
 
 /// Lowers one.
@@ -58,6 +60,14 @@ pub(crate) fn lower(
         | At::AtDisableRowSecurity
         | At::AtForceRowSecurity
         | At::AtNoForceRowSecurity => Ok(vec![policy::row_security(table, command.subtype())]),
+        At::AtEnableTrig
+        | At::AtEnableAlwaysTrig
+        | At::AtEnableReplicaTrig
+        | At::AtEnableTrigAll
+        | At::AtEnableTrigUser
+        | At::AtDisableTrig
+        | At::AtDisableTrigAll
+        | At::AtDisableTrigUser => Ok(vec![trigger::enable(lower, table, command.subtype(), column)]),
         At::AtAttachPartition | At::AtDetachPartition | At::AtDetachPartitionFinalize => {
             partition::alter(lower, table, command, at)
         }
@@ -279,24 +289,6 @@ fn refused(
             "make a new table, or use an extension that repacks beside running writes",
             rewrite(run),
         ),
-        At::AtEnableTrig
-        | At::AtEnableAlwaysTrig
-        | At::AtEnableReplicaTrig
-        | At::AtEnableTrigAll
-        | At::AtEnableTrigUser
-        | At::AtDisableTrig
-        | At::AtDisableTrigAll
-        | At::AtDisableTrigUser => (
-            Code::NotYet,
-            format!(
-                "{words} takes SHARE ROW EXCLUSIVE on {on}, behind which writes queue, and other triggers fire for running code's writes from then on"
-            ),
-            "allow it, if running code can take it",
-            Run {
-                effects: enabling(lower, table, command, column),
-                ..Run::locking(lower.catalog, table, LockMode::ShareRowExclusive)
-            },
-        ),
         At::AtEnableRule | At::AtEnableAlwaysRule | At::AtEnableReplicaRule | At::AtDisableRule => (
             Code::NotYet,
             format!(
@@ -335,24 +327,4 @@ fn refused(
 fn in_tree(lower: &Lower, table: &Relation, change: impl Fn(&mut Relation)) -> Vec<Effect> {
     let tree = lower.catalog.tree(&table.name).into_iter();
     tree.flat_map(|relation| changed(lower.catalog, &relation.name, &change)).collect()
-}
-
-/// The triggers as they fire in ordinary sessions from then on. Source: `EnableDisableTrigger` in
-/// src/backend/commands/trigger.c.
-fn enabling(lower: &Lower, table: &Relation, command: &AlterTableCmd, name: &Ident) -> Vec<Effect> {
-    use AlterTableType as At;
-    let subtype = command.subtype();
-    let all = matches!(
-        subtype,
-        At::AtEnableTrigAll | At::AtEnableTrigUser | At::AtDisableTrigAll | At::AtDisableTrigUser
-    );
-    let enabled = matches!(
-        subtype,
-        At::AtEnableTrig | At::AtEnableAlwaysTrig | At::AtEnableTrigAll | At::AtEnableTrigUser
-    );
-    in_tree(lower, table, |table| {
-        for trigger in table.triggers.iter_mut().filter(|trigger| all || trigger.name == *name) {
-            trigger.enabled = enabled;
-        }
-    })
 }

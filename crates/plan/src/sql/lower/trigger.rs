@@ -1,12 +1,14 @@
-//! CREATE TRIGGER.
+//! CREATE TRIGGER, and ENABLE and DISABLE TRIGGER of ALTER TABLE.
 
 use pg_query::TriggerType;
-use pg_query::protobuf::CreateTrigStmt;
+use pg_query::protobuf::{AlterTableType, CreateTrigStmt};
 
 use crate::catalog::{Constraint, ConstraintKind, Relation, Trigger, TriggerEvent};
 use crate::change::Change;
 use crate::effect::Effect;
 use crate::kind::create_trigger::CreateTrigger;
+use crate::kind::enable_trigger::{EnableTrigger, Which};
+use crate::pg::firing::Firing;
 use crate::sql::ast;
 use crate::sql::ident::Ident;
 use crate::sql::lower::{Lower, Lowered};
@@ -42,7 +44,7 @@ fn parts(lower: &Lower, table: &Relation, statement: &CreateTrigStmt) -> (Trigge
         on: on.into_iter().filter(|(bit, _)| has(*bit)).map(|(_, event)| event).collect(),
         update_of: ast::idents(&statement.columns),
         transition_table: !statement.transition_rels.is_empty(),
-        enabled: true,
+        fires: Firing::Origin,
         definition: lower.sql().to_owned(),
     };
     let mut also = Vec::new();
@@ -59,4 +61,24 @@ fn parts(lower: &Lower, table: &Relation, statement: &CreateTrigStmt) -> (Trigge
         also.push(Effect::Constraint { table: table.name.clone(), constraint });
     }
     (trigger, also)
+}
+
+/// ENABLE, ENABLE REPLICA, ENABLE ALWAYS, DISABLE.
+pub(crate) fn enable(lower: &Lower, table: &Relation, subtype: AlterTableType, name: Ident) -> Change {
+    use AlterTableType as At;
+    let which = match subtype {
+        At::AtEnableTrigAll | At::AtDisableTrigAll => Which::All,
+        At::AtEnableTrigUser | At::AtDisableTrigUser => Which::User,
+        _ => Which::Named(name),
+    };
+    let fires = match subtype {
+        At::AtDisableTrig | At::AtDisableTrigAll | At::AtDisableTrigUser => Firing::Never,
+        At::AtEnableReplicaTrig => Firing::Replica,
+        At::AtEnableAlwaysTrig => Firing::Always,
+        _ => Firing::Origin,
+    };
+    let table = table.name.clone();
+    let mut change = EnableTrigger { table, which, fires, undone_by_enable: false };
+    change.undone_by_enable = change.is_undone_by_enable(lower.catalog);
+    Change::EnableTrigger(change)
 }

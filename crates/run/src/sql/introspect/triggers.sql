@@ -7,7 +7,8 @@ SELECT json_build_object(
     'type', t.tgtype,
     'update_of', t.tgattr::smallint[],
     'transition_table', t.tgoldtable IS NOT NULL OR t.tgnewtable IS NOT NULL,
-    'enabled', t.tgenabled IN ('O', 'A'),
+    'fires', CASE t.tgenabled WHEN 'O' THEN to_json(true) WHEN 'D' THEN to_json(false)
+        WHEN 'R' THEN to_json('replica'::text) ELSE to_json('always'::text) END,
     'definition', pg_get_triggerdef(t.oid)
 )
 FROM pg_catalog.pg_class AS c

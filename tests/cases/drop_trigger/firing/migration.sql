@@ -1,0 +1,3 @@
+DROP TRIGGER always ON users;
+DROP TRIGGER replica ON users;
+DROP TRIGGER never ON users;

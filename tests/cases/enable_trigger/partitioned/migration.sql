@@ -1,0 +1,1 @@
+ALTER TABLE "My App"."The Users" DISABLE TRIGGER USER;

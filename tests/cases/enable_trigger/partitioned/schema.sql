@@ -1,0 +1,13 @@
+CREATE SCHEMA "My App";
+CREATE TABLE "My App"."The Users" (id bigint, email text, touched int NOT NULL DEFAULT 0, PRIMARY KEY (id)) PARTITION BY RANGE (id);
+CREATE TABLE "My App"."low Users" PARTITION OF "My App"."The Users" FOR VALUES FROM (0) TO (1000);
+CREATE TABLE "My App"."high Users" PARTITION OF "My App"."The Users" FOR VALUES FROM (1000) TO (1000000) PARTITION BY RANGE (id);
+CREATE TABLE "My App".highest PARTITION OF "My App"."high Users" DEFAULT;
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.touched := NEW.touched + 1; RETURN NEW; END $$;
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER "a_trigger_with_a_name_of_sixty_three_bytes_which_is_the_most_1234" BEFORE UPDATE ON "My App"."The Users" FOR EACH ROW EXECUTE FUNCTION touch();
+CREATE TRIGGER whole AFTER UPDATE ON "My App"."The Users" FOR EACH STATEMENT EXECUTE FUNCTION note();
+CREATE TRIGGER "its own" BEFORE UPDATE ON "My App"."low Users" FOR EACH ROW EXECUTE FUNCTION touch();
+ALTER TABLE "My App"."low Users" DISABLE TRIGGER "a_trigger_with_a_name_of_sixty_three_bytes_which_is_the_most_1234";
+ALTER TABLE "My App".highest ENABLE ALWAYS TRIGGER "a_trigger_with_a_name_of_sixty_three_bytes_which_is_the_most_1234";
+INSERT INTO "My App"."The Users" (id, email) SELECT i * 7, 'u' || i FROM generate_series(1, 300) AS i;

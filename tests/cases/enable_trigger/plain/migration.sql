@@ -1,0 +1,2 @@
+ALTER TABLE users DISABLE TRIGGER users_touch;
+ALTER TABLE users ENABLE TRIGGER users_new;
