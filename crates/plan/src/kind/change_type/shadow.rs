@@ -52,7 +52,7 @@ impl<'a> Shadow<'a> {
         table: &'a Relation,
         column: &'a Column,
     ) -> Result<Self, Refusal> {
-        one_at_a_time(change, ctx, table)?;
+        change.default_fits(column)?;
         let content = format!("{} type of {}.{}", ctx.migration, change.table, change.column);
         let named =
             |head: &str| Ident::generated(&format!("concertina_{head}_{}", change.column.as_str()), &content);
@@ -118,6 +118,7 @@ impl<'a> Shadow<'a> {
             aside: &self.aside,
             out: &self.up,
             back: self.down.as_ref(),
+            default: self.change.default_after(self.column),
             build: Phase::Validate,
             phase: Phase::Switch,
         }
@@ -134,6 +135,7 @@ impl<'a> Shadow<'a> {
             aside: &self.second,
             out: down,
             back: None,
+            default: self.column.default.as_deref(),
             build: Phase::Switch,
             ..self.swap()
         };
@@ -415,39 +417,6 @@ fn retyped(table: &Relation, column: &Ident, data_type: &str) -> Vec<Column> {
         false => known.clone(),
     };
     table.columns.iter().map(retype).collect()
-}
-
-/// Indexes are built before the switch, over the columns as they are then: one over a column that is itself a second one by now, of an
-/// earlier statement of the file, would hang on what goes.
-fn one_at_a_time(change: &ChangeType, ctx: &Ctx, table: &Relation) -> Result<(), Refusal> {
-    let now = ctx.physical.relation(&table.name);
-    let second = |name: &&Ident| {
-        **name != change.column && now.and_then(|now| now.column(name)).is_some_and(|column| column.new_here)
-    };
-    let mut indexes = ctx.logical.tree(&table.name).into_iter().flat_map(|relation| &relation.indexes);
-    let shared = indexes.find_map(|index| {
-        let uses = index.uses.contains(&change.column);
-        index
-            .uses
-            .iter()
-            .find(second)
-            .filter(|_| uses)
-            .map(|other| (format!("index {} has both", index.name), other))
-    });
-    let read = || {
-        let mut read =
-            change.using.iter().flat_map(|using| &using.columns).map(|reference| &reference.column);
-        read.find(second).map(|other| ("USING reads it".to_owned(), other))
-    };
-    let Some((what, other)) = shared.or_else(read) else { return Ok(()) };
-    Err(Refusal::new(
-        Code::SplitFile,
-        format!(
-            "column {other} of {} is replaced by an earlier statement of this file, and {what}: {} cannot be replaced at the same time",
-            table.name, change.column
-        ),
-        "put this statement into a file of its own, and contract the one before it first",
-    ))
 }
 
 fn no_way_back(change: &ChangeType, old: &str) -> Refusal {

@@ -41,6 +41,8 @@ pub(super) struct Swap<'a> {
     pub(super) out: &'a Conversion,
     /// The one that keeps in step what goes; `None`: nothing does.
     pub(super) back: Option<&'a Conversion>,
+    /// The default from then on.
+    pub(super) default: Option<&'a str>,
     /// Phase of what is built beforehand.
     pub(super) build: Phase,
     /// Phase of the rest.
@@ -285,20 +287,32 @@ impl Swap<'_> {
     /// What was made on the column since, and so is not prepared on the standby, would be lost with it.
     fn foreseen(&self, ctx: &Ctx, indexes: &[IndexPair], constraints: &[ConstraintPair]) -> Step {
         let owned = ctx.logical.sequences_of_column(self.table, self.column);
-        let relations: Vec<String> = indexes
+        // What an earlier statement drops at contract is there until then, and may go with the column.
+        let tree = ctx.physical.tree(self.table);
+        let uses = |index: &&Index| index.uses.contains(self.column);
+        let there = tree.iter().flat_map(|table| {
+            table.indexes.iter().filter(uses).map(|index| table.name.sibling(index.name.clone()))
+        });
+        let held =
+            tree.iter().flat_map(|table| &table.constraints).filter(|c| c.columns.contains(self.column));
+        let relations: BTreeSet<String> = indexes
             .iter()
-            .map(|pair| regclass(&pair.table.sibling(pair.old.name.clone())))
-            .chain(owned.map(|sequence| regclass(&sequence.name)))
+            .map(|pair| pair.table.sibling(pair.old.name.clone()))
+            .chain(there)
+            .chain(owned.map(|sequence| sequence.name.clone()))
+            .map(|name| regclass(&name))
             .chain(["NULL".to_owned()])
             .collect();
         let names: BTreeSet<String> = constraints
             .iter()
             .map(|pair| &pair.old.name)
+            .chain(held.map(|constraint| &constraint.name))
             .chain(indexes.iter().filter_map(|pair| pair.old.constraint.as_ref()))
             .map(|name| literal(name.as_str()))
             .chain(["NULL".to_owned()])
             .collect();
         let names: Vec<String> = names.into_iter().collect();
+        let relations: Vec<String> = relations.into_iter().collect();
         let but = format!(
             "AND (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid IN ({})) IS NOT TRUE \
              AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS c \
@@ -462,15 +476,18 @@ impl Script<'_> {
             };
             self.provides.extend([effect(to, Some(identity)), effect(from, None)]);
         }
-        if let Some(default) = &column.default {
+        let effect = |column: &Ident, default| Effect::Default {
+            table: table.clone(),
+            column: column.clone(),
+            default,
+        };
+        if column.default.is_some() {
             self.sql.push(ddl::column::drop_default(table, from));
+            self.provides.push(effect(from, None));
+        }
+        if let Some(default) = self.swap.default {
             self.sql.push(ddl::column::set_default(table, to, default));
-            let effect = |column: &Ident, default| Effect::Default {
-                table: table.clone(),
-                column: column.clone(),
-                default,
-            };
-            self.provides.extend([effect(from, None), effect(to, Some(default.clone()))]);
+            self.provides.push(effect(to, Some(default.to_owned())));
         }
     }
 
