@@ -219,13 +219,18 @@ impl ChangeType {
         column.data_type != self.data_type
     }
 
+    /// Nothing but the catalog changes, as far as the column itself goes.
     fn in_place(&self, column: &Column) -> bool {
+        self.collate.is_none() && self.rows_stay(column)
+    }
+
+    fn rows_stay(&self, column: &Column) -> bool {
         let trivial = self.using.as_ref().is_none_or(|using| {
             let written = using.text.replace(char::is_whitespace, "");
             let cast = format!("{}::{}", self.column, self.written).replace(char::is_whitespace, "");
             written == self.column.to_string() || written == cast
         });
-        trivial && self.collate.is_none() && retype::stored_alike(&column.data_type, &self.data_type)
+        trivial && retype::stored_alike(&column.data_type, &self.data_type)
     }
 
     fn work(&self, ctx: &Ctx, table: &Relation, column: &Column) -> Vec<Work> {
@@ -233,7 +238,7 @@ impl ChangeType {
             return Vec::new();
         }
         let rows = |what| tree::work(ctx.logical, &self.table, what);
-        if !self.in_place(column) {
+        if !self.rows_stay(column) {
             let mut work = rows(WorkKind::Rewrite);
             // Foreign keys over the column are proven anew.
             for partner in self.partners(ctx) {
@@ -243,8 +248,12 @@ impl ChangeType {
             return work;
         }
         let mut work = Vec::new();
-        if self.changes(column) {
-            if self.rebuilt(ctx).is_some() {
+        if self.changes(column) || self.collate.is_some() {
+            let orders_otherwise = || {
+                let mut indexes = ctx.logical.tree(&self.table).into_iter().flat_map(|table| &table.indexes);
+                self.collate.is_some() && indexes.any(|index| index.uses.contains(&self.column))
+            };
+            if self.rebuilt(ctx).is_some() || orders_otherwise() {
                 work.extend(rows(WorkKind::IndexBuild));
             }
             if self.proven_anew(ctx).is_some() {
@@ -471,6 +480,7 @@ mod tests {
                 Code::SplitFile,
                 "an index has both",
             ),
+            ("DROP INDEX y_both; ALTER TABLE y ALTER a TYPE bigint", Code::SplitFile, "index y_both"),
             ("ALTER TABLE x ALTER n TYPE bigint", Code::NotYet, "excludes"),
             ("ALTER TABLE x ALTER u TYPE bigint", Code::NotYet, "deferrable"),
             ("ALTER TABLE x ALTER i TYPE numeric", Code::WillFail, "22023"),

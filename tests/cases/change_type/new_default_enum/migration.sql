@@ -3,7 +3,6 @@ CREATE TYPE feeling AS ENUM ('sad', 'happy', 'none');
 
 ALTER TABLE people ALTER COLUMN shown DROP DEFAULT;
 ALTER TABLE people ALTER COLUMN feels DROP DEFAULT;
-DROP INDEX people_happy;
 
 -- concertina:down shown = shown = 'everything'
 ALTER TABLE people
@@ -15,4 +14,4 @@ ALTER TABLE people ALTER COLUMN feels TYPE feeling USING feels::text::feeling;
 DROP TYPE mood;
 
 ALTER TABLE people ALTER COLUMN shown SET DEFAULT 'everything';
-ALTER TABLE people ALTER COLUMN feels SET DEFAULT 'none';
+ALTER TABLE people ALTER COLUMN feels SET DEFAULT 'happy';

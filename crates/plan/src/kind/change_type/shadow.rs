@@ -4,7 +4,9 @@
 //! change places in one short transaction ([`super::swap`]), and from then on the trigger carries what is written back, so that
 //! undo loses nothing until contract, which drops the column that was there.
 
-use crate::catalog::{Column, Relation};
+use std::collections::BTreeSet;
+
+use crate::catalog::{Catalog, Column, Relation};
 use crate::ddl;
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::{Effect, fold};
@@ -53,6 +55,7 @@ impl<'a> Shadow<'a> {
         column: &'a Column,
     ) -> Result<Self, Refusal> {
         change.default_fits(column)?;
+        nothing_goes_later(change, ctx)?;
         let content = format!("{} type of {}.{}", ctx.migration, change.table, change.column);
         let named =
             |head: &str| Ident::generated(&format!("concertina_{head}_{}", change.column.as_str()), &content);
@@ -417,6 +420,40 @@ fn retyped(table: &Relation, column: &Ident, data_type: &str) -> Vec<Column> {
         false => known.clone(),
     };
     table.columns.iter().map(retype).collect()
+}
+
+/// What an earlier statement of the file drops at contract only would still hang on the column at the switch, and come back by undo
+/// while the column has its new type.
+fn nothing_goes_later(change: &ChangeType, ctx: &Ctx) -> Result<(), Refusal> {
+    let on = |column: &Option<Ident>| column.as_ref() == Some(&change.column);
+    let hangs_on = |catalog: &Catalog| -> BTreeSet<String> {
+        let tree = catalog.tree(&change.table);
+        let indexes =
+            tree.iter().flat_map(|table| &table.indexes).filter(|i| i.uses.contains(&change.column));
+        let constraints =
+            tree.iter().flat_map(|table| &table.constraints).filter(|c| c.columns.contains(&change.column));
+        let incoming = catalog.foreign_keys_to(&change.table, &change.column).into_iter();
+        let dependents = tree.iter().flat_map(|table| &table.dependents).filter(|d| on(&d.column));
+        indexes
+            .map(|index| format!("index {}", index.name))
+            .chain(constraints.map(|constraint| format!("constraint {}", constraint.name)))
+            .chain(incoming.map(|(child, key)| format!("foreign key {} of {}", key.name, child.name)))
+            .chain(dependents.map(|dependent| dependent.description.clone()))
+            .collect()
+    };
+    let (now, then) = (hangs_on(ctx.physical), hangs_on(ctx.logical));
+    match now.difference(&then).next() {
+        None => Ok(()),
+        Some(what) => Err(Refusal::new(
+            Code::SplitFile,
+            format!(
+                "{what} is dropped by an earlier statement, but only at contract: until then it hangs on {} of {}, which changes \
+                 places at the switch",
+                change.column, change.table
+            ),
+            "put this statement into a file of its own, and contract the one before it first",
+        )),
+    }
 }
 
 fn no_way_back(change: &ChangeType, old: &str) -> Refusal {

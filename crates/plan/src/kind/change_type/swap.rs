@@ -287,18 +287,9 @@ impl Swap<'_> {
     /// What was made on the column since, and so is not prepared on the standby, would be lost with it.
     fn foreseen(&self, ctx: &Ctx, indexes: &[IndexPair], constraints: &[ConstraintPair]) -> Step {
         let owned = ctx.logical.sequences_of_column(self.table, self.column);
-        // What an earlier statement drops at contract is there until then, and may go with the column.
-        let tree = ctx.physical.tree(self.table);
-        let uses = |index: &&Index| index.uses.contains(self.column);
-        let there = tree.iter().flat_map(|table| {
-            table.indexes.iter().filter(uses).map(|index| table.name.sibling(index.name.clone()))
-        });
-        let held =
-            tree.iter().flat_map(|table| &table.constraints).filter(|c| c.columns.contains(self.column));
         let relations: BTreeSet<String> = indexes
             .iter()
             .map(|pair| pair.table.sibling(pair.old.name.clone()))
-            .chain(there)
             .chain(owned.map(|sequence| sequence.name.clone()))
             .map(|name| regclass(&name))
             .chain(["NULL".to_owned()])
@@ -306,7 +297,6 @@ impl Swap<'_> {
         let names: BTreeSet<String> = constraints
             .iter()
             .map(|pair| &pair.old.name)
-            .chain(held.map(|constraint| &constraint.name))
             .chain(indexes.iter().filter_map(|pair| pair.old.constraint.as_ref()))
             .map(|name| literal(name.as_str()))
             .chain(["NULL".to_owned()])
