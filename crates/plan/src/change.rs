@@ -140,10 +140,13 @@ pub enum Change {
 }
 
 impl Change {
-    /// Where it was absorbed into another statement: whether it still takes effect at its own place. What an ADD COLUMN takes in
-    /// takes effect there.
+    /// Where it was absorbed into another statement: whether it still takes effect at its own place. What an ADD COLUMN or a change
+    /// of type takes in takes effect there.
     pub fn takes_effect_here(&self) -> bool {
-        !matches!(self, Self::UpdateTable(_) | Self::SetNotNull(_))
+        !matches!(
+            self,
+            Self::UpdateTable(_) | Self::SetNotNull(_) | Self::SetDefault(_) | Self::DropDefault(_)
+        )
     }
 
     /// The kind that plans it.

@@ -10,6 +10,7 @@
 //! A statement joins the ADD COLUMN only if it may be moved up to it: nothing between the two touches what it reads or writes.
 
 mod index;
+mod new_default;
 mod replace;
 mod silent;
 
@@ -38,6 +39,7 @@ pub fn combine(mut statements: Vec<Statement>) -> Vec<Statement> {
         at += 1;
     }
     silent::combine(&mut statements);
+    new_default::combine(&mut statements);
     replace::combine(&mut statements);
     index::combine(&mut statements);
     statements

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{
     Catalog, Column, Constraint, ConstraintKind, Dependent, Function, Identity, Index, NotNull, Policy,
-    Relation, Rule, Sequence, Trigger, Type,
+    Relation, Rule, Sequence, Trigger, Type, User,
 };
 use crate::pg::firing::Firing;
 use crate::plan::Claim;
@@ -308,11 +308,13 @@ impl Effect {
                 renamed_column::follow(catalog, table, column, to);
             }
             Self::ColumnType { table, column, data_type } => {
+                needs_no_more(catalog, table, |table| User::Column(table, column.clone()));
                 for_tree(catalog, table, &mut |relation| {
                     on_column(relation, column, |c| c.data_type.clone_from(data_type));
                 });
             }
             Self::ColumnReplaced { table, column, data_type } => {
+                needs_no_more(catalog, table, |table| User::Column(table, column.clone()));
                 for_tree(catalog, table, &mut |relation| {
                     if let Some(at) = relation.columns.iter().position(|known| known.name == *column) {
                         let old = relation.columns.remove(at);
@@ -321,6 +323,7 @@ impl Effect {
                 });
             }
             Self::Default { table, column, default } => {
+                needs_no_more(catalog, table, |table| User::Default(table, column.clone()));
                 for_tree(catalog, table, &mut |relation| {
                     on_column(relation, column, |c| c.default.clone_from(default));
                 });
@@ -584,6 +587,14 @@ fn detach(catalog: &mut Catalog, table: &Name, partition: &Name) {
     child.detaching = false;
     child.constraints.iter_mut().for_each(|constraint| constraint.inherited = false);
     child.indexes.iter_mut().for_each(|index| index.inherited = false);
+}
+
+/// What these needed is nobody's need on their account any more. What they need from then on is not followed, as with any column that a
+/// file makes.
+fn needs_no_more(catalog: &mut Catalog, table: &Name, user: impl Fn(Name) -> User) {
+    let gone: Vec<User> =
+        catalog.tree(table).into_iter().map(|relation| user(relation.name.clone())).collect();
+    catalog.uses.retain(|used| !gone.contains(&used.by));
 }
 
 fn for_tree(catalog: &mut Catalog, table: &Name, change: &mut impl FnMut(&mut Relation)) {

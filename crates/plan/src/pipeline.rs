@@ -261,13 +261,16 @@ impl Planner<'_> {
         {
             return Err(refusal);
         }
-        if let Change::RenameColumn(rename) = change
-            && let Some(refusal) = schedule::index_over_two_seconds(&rename.table, &online.steps, &self.steps)
-        {
+        if let Some(refusal) = schedule::one_second_at_a_time(change, &online.steps, &self.steps) {
             return Err(refusal);
         }
         if let Some(refusal) = self.fires_what_is_away(change, &online, lifted) {
             return Err(refusal);
+        }
+        if let Change::ChangeType(retype) = change
+            && schedule::is_written(&retype.table, &self.steps)
+        {
+            online.steps.iter_mut().for_each(schedule::proof_behind_backfills);
         }
         // What was allowed runs as written, like what is online as it stands.
         let cares = if lifted { Some(Cares::Rows) } else { cares(change) };

@@ -1,6 +1,7 @@
 //! Orders steps by phase and checks that each finds what it requires.
 
 use crate::catalog::Catalog;
+use crate::change::Change;
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::Effect;
 use crate::pg::lock::LockMode;
@@ -175,29 +176,38 @@ pub(crate) fn view_over_second(table: &Name, earlier: &[Step]) -> Option<Refusal
     ))
 }
 
-/// An index over two second columns would hang on the one that goes first, whose contract knows nothing of it.
-pub(crate) fn index_over_two_seconds(table: &Name, steps: &[Step], earlier: &[Step]) -> Option<Refusal> {
-    let late = earlier.iter().filter(|step| step.phase == Phase::Contract);
+/// What of one column's second hangs on another second one: it would go with that one, whose switch or contract knows nothing of it.
+pub(crate) fn one_second_at_a_time(change: &Change, steps: &[Step], earlier: &[Step]) -> Option<Refusal> {
+    let (table, column, read) = match change {
+        Change::RenameColumn(rename) => (&rename.table, &rename.column, None),
+        Change::ChangeType(retype) => (&retype.table, &retype.column, retype.using.as_ref()),
+        _ => return None,
+    };
+    let late = earlier.iter().filter(|step| step.phase >= Phase::Switch).flat_map(|step| &step.provides);
     let seconds: Vec<&Ident> = late
-        .flat_map(|step| &step.provides)
         .filter_map(|effect| match effect {
-            Effect::ColumnRenamed { table: of, to, .. } if of == table => Some(to),
+            Effect::ColumnRenamed { table: of, to, .. } if of == table && to != column => Some(to),
             _ => None,
         })
         .collect();
-    let second = steps.iter().flat_map(|step| &step.provides).find_map(|effect| match effect {
-        Effect::Index { table: of, index } if of == table => {
-            index.uses.iter().find(|column| seconds.contains(column))
-        }
-        _ => None,
-    })?;
+    let index = || {
+        steps.iter().flat_map(|step| &step.provides).find_map(|effect| match effect {
+            Effect::Index { index, .. } => index.uses.iter().find(|column| seconds.contains(column)),
+            _ => None,
+        })
+    };
+    let read = read.into_iter().flat_map(|using| &using.columns).map(|reference| &reference.column);
+    let (second, what) = match read.clone().find(|column| seconds.contains(column)) {
+        Some(second) => (second, "USING reads it"),
+        None => (index()?, "an index has both"),
+    };
     Some(Refusal::new(
         Code::SplitFile,
         format!(
-            "an index of {table} has this column and {second}, which an earlier statement renames: its second would hang on two \
-             columns, of which one goes first"
+            "column {second} of {table} gets a second one in its place by an earlier statement of this file, and {what}: {column} cannot \
+             have one at the same time"
         ),
-        "put this statement into a file of its own, after this one",
+        "put this statement into a file of its own, and contract the one before it first",
     ))
 }
 
@@ -221,6 +231,23 @@ pub(crate) fn postpone(step: &mut Step, cares: Cares, earlier: &[Step]) -> Resul
     }
     behind_backfills(step);
     Ok(())
+}
+
+/// Whether rows of the table are still to be written or deleted by these steps.
+pub(crate) fn is_written(table: &Name, earlier: &[Step]) -> bool {
+    earlier.iter().any(|step| match &step.action {
+        Action::Backfill(Backfill { table: of, write, .. }) => {
+            of == table && matches!(write.kept(), Write::Update { .. } | Write::Delete { .. })
+        }
+        _ => false,
+    })
+}
+
+/// What would be proven of rows that an earlier statement of the file is still to correct is proven once it has.
+pub(crate) fn proof_behind_backfills(step: &mut Step) {
+    if matches!(step.action, Action::Proof { .. }) {
+        step.phase = step.phase.max(Phase::Validate);
+    }
 }
 
 /// Runs it in validate, and takes it back there.

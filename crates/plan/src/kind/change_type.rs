@@ -1,17 +1,18 @@
 //! ALTER COLUMN TYPE: in place where the rows stay as they are stored.
 //!
 //! A wider `varchar`, `varchar` to `text`, a higher precision: PostgreSQL only changes its catalog, and so that is what is
-//! done, in one short lock. The planner forgets what it knew of the values, so statistics are gathered anew at once. An index with an
-//! expression or a predicate over the column would be built anew, and a CHECK proven anew, under that lock: then it is
-//! refused, with the order of statements that avoids it.
+//! done, in one short lock. The planner forgets what it knew of the values, so statistics are gathered anew at once.
 //!
-//! Every other change of type rewrites the table and all its indexes under ACCESS EXCLUSIVE as written. Instead a second column of the
+//! Every other change of type rewrites the table and all its indexes under ACCESS EXCLUSIVE as written; or the rows stay, but under
+//! that lock an index with an expression or a predicate over the column is built anew, or a CHECK is proven anew. Instead a second column of the
 //! new type is kept in step by a trigger and filled; indexes, NOT NULL, CHECKs and foreign keys in both directions are
 //! prepared on it; then `switch` lets the two change places under the one name, in one short transaction. From there on what is written
 //! is carried back into the column that was there, so that undo loses nothing; contract drops it.
 //!
 //! Rows that are there and cannot be converted stop expand, named, before anything is changed. Where running code writes such a value later,
 //! its write succeeds, and the row waits in quarantine: `concertina quarantine` shows and repairs it, and the switch does not go on without.
+//!
+//! A default that the file drops before the change and sets after it changes at the same moment.
 //!
 //! `-- concertina:down COLUMN = EXPR` says how, where USING is more than a cast; `-- concertina:allow rewrites reason: …` runs the
 //! statement as written, for a table that is small.
@@ -29,8 +30,11 @@ use crate::sql::expr::Expr;
 use crate::sql::ident::{Ident, Name};
 
 mod conversion;
+mod new_default;
 mod shadow;
 mod swap;
+
+pub use new_default::NewDefault;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -47,6 +51,8 @@ pub struct ChangeType {
     pub collate: Option<String>,
     /// USING
     pub using: Option<Expr>,
+    /// What the file says of the column's default, before and after it.
+    pub default: NewDefault,
 }
 
 impl Kind for ChangeType {
@@ -81,10 +87,7 @@ impl Kind for ChangeType {
     fn online(&self, ctx: &Ctx) -> Result<Online, Refusal> {
         let (table, column) = self.check(ctx)?;
         if table.new_here {
-            return Ok(Online {
-                steps: vec![self.alter(ctx, "the table is new: nobody uses it yet")],
-                notices: Vec::new(),
-            });
+            return self.with_default(ctx, self.alter(ctx, "the table is new: nobody uses it yet"));
         }
         alter::planned(table)?;
         if column.new_here {
@@ -94,15 +97,14 @@ impl Kind for ChangeType {
                 "make it with its final type, or change the type in a file of its own",
             ));
         }
-        if !self.in_place(column) {
+        if let Some(takes) = self.takes_long(ctx, column) {
             if ctx.directives.allows(Code::Rewrites) {
-                return Err(self.rewrites(column));
+                return Err(self.rewrites(column, &takes));
             }
             return shadow::online(self, ctx, table, column);
         }
-        self.nothing_is_built_anew(ctx)?;
         let why = "the rows stay as they are stored: only the catalog changes";
-        let mut steps = vec![self.alter(ctx, why)];
+        let Online { mut steps, mut notices } = self.with_default(ctx, self.alter(ctx, why))?;
         if self.changes(column) {
             let second = Second { table: &self.table, of: &self.column, column: &self.column };
             let mut analyze = second.analyze(ctx);
@@ -110,7 +112,7 @@ impl Kind for ChangeType {
                 .clone_into(&mut analyze.why);
             steps.push(analyze);
         }
-        let mut notices = vec![(Code::Breaks, self.felt())];
+        notices.push((Code::Breaks, self.felt()));
         if let Undo::Impossible { why } = &steps[0].undo {
             notices.push((
                 Code::UndoLoses,
@@ -121,14 +123,16 @@ impl Kind for ChangeType {
     }
 
     fn effects(&self, ctx: &Ctx) -> Vec<Effect> {
-        match self.check(ctx) {
+        let mut effects = match self.check(ctx) {
             Ok((table, column)) if self.is_replaced(ctx, table, column) => {
                 let (table, column) = (self.table.clone(), self.column.clone());
                 vec![Effect::ColumnReplaced { table, column, data_type: self.data_type.clone() }]
             }
             Ok((_, column)) if self.changes(column) => vec![self.effect(&self.data_type)],
             _ => Vec::new(),
-        }
+        };
+        effects.extend(self.default.kind().map(|kind| kind.effects(ctx)).into_iter().flatten());
+        effects
     }
 }
 
@@ -183,26 +187,53 @@ impl ChangeType {
                 "drop its identity first",
             ));
         }
+        self.default_fails(column)?;
         Ok((table, column))
     }
 
-    /// It ends as the last column.
+    /// It ends as the last column. Whether a refusal is lifted, so that it runs as written, only the plan knows.
     fn is_replaced(&self, ctx: &Ctx, table: &Relation, column: &Column) -> bool {
-        let planned = !table.new_here && !self.in_place(column) && !ctx.directives.allows(Code::Rewrites);
-        planned && self.online(ctx).is_ok()
+        !table.new_here
+            && !ctx.directives.allows(Code::Rewrites)
+            && self.takes_long(ctx, column).is_some()
+            && (ctx.directives.allow.is_empty() || self.online(ctx).is_ok())
+    }
+
+    /// What takes long under the strong lock as written; `None`: nothing does.
+    fn takes_long(&self, ctx: &Ctx, column: &Column) -> Option<String> {
+        let table = &self.table;
+        if !self.in_place(column) {
+            return Some(format!("rewrites {table} and all its indexes"));
+        }
+        if !self.changes(column) {
+            return None;
+        }
+        if let Some((relation, index, why)) = self.rebuilt(ctx) {
+            return Some(format!(
+                "leaves the rows of {table} as they are, but builds index {} of {} anew, which {why},",
+                index.name, relation.name
+            ));
+        }
+        let check = self.proven_anew(ctx)?;
+        Some(format!("leaves the rows of {table} as they are, but proves CHECK {} anew", check.name))
     }
 
     fn changes(&self, column: &Column) -> bool {
         column.data_type != self.data_type
     }
 
+    /// Nothing but the catalog changes, as far as the column itself goes.
     fn in_place(&self, column: &Column) -> bool {
+        self.collate.is_none() && self.rows_stay(column)
+    }
+
+    fn rows_stay(&self, column: &Column) -> bool {
         let trivial = self.using.as_ref().is_none_or(|using| {
             let written = using.text.replace(char::is_whitespace, "");
             let cast = format!("{}::{}", self.column, self.written).replace(char::is_whitespace, "");
             written == self.column.to_string() || written == cast
         });
-        trivial && self.collate.is_none() && retype::stored_alike(&column.data_type, &self.data_type)
+        trivial && retype::stored_alike(&column.data_type, &self.data_type)
     }
 
     fn work(&self, ctx: &Ctx, table: &Relation, column: &Column) -> Vec<Work> {
@@ -210,7 +241,7 @@ impl ChangeType {
             return Vec::new();
         }
         let rows = |what| tree::work(ctx.logical, &self.table, what);
-        if !self.in_place(column) {
+        if !self.rows_stay(column) {
             let mut work = rows(WorkKind::Rewrite);
             // Foreign keys over the column are proven anew.
             for partner in self.partners(ctx) {
@@ -220,8 +251,12 @@ impl ChangeType {
             return work;
         }
         let mut work = Vec::new();
-        if self.changes(column) {
-            if self.rebuilt(ctx).is_some() {
+        if self.changes(column) || self.collate.is_some() {
+            let orders_otherwise = || {
+                let mut indexes = ctx.logical.tree(&self.table).into_iter().flat_map(|table| &table.indexes);
+                self.collate.is_some() && indexes.any(|index| index.uses.contains(&self.column))
+            };
+            if self.rebuilt(ctx).is_some() || orders_otherwise() {
                 work.extend(rows(WorkKind::IndexBuild));
             }
             if self.proven_anew(ctx).is_some() {
@@ -279,39 +314,12 @@ impl ChangeType {
         ctx.logical.tree(&self.table).into_iter().find_map(|relation| relation.constraints.iter().find(check))
     }
 
-    fn nothing_is_built_anew(&self, ctx: &Ctx) -> Result<(), Refusal> {
-        let (column, table) = (&self.column, &self.table);
-        if let Some((relation, index, why)) = self.rebuilt(ctx) {
-            return Err(Refusal::new(
-                Code::NotYet,
-                format!(
-                    "the rows of {table} would stay as they are, but index {} of {} {why}, and is built anew under ACCESS \
-                     EXCLUSIVE",
-                    index.name, relation.name
-                ),
-                "drop the index in a file before this one, and make it again in one after it",
-            ));
-        }
-        if let Some(check) = self.proven_anew(ctx) {
-            return Err(Refusal::new(
-                Code::NotYet,
-                format!(
-                    "the rows of {table} would stay as they are, but CHECK {} over {column} is proven anew, which reads them all \
-                     under ACCESS EXCLUSIVE",
-                    check.name
-                ),
-                "drop the CHECK in a file before this one, and add it again in one after it",
-            ));
-        }
-        Ok(())
-    }
-
-    fn rewrites(&self, column: &Column) -> Refusal {
+    fn rewrites(&self, column: &Column, takes: &str) -> Refusal {
         Refusal::new(
             Code::Rewrites,
             format!(
-                "{} to {}: the change of {}'s type rewrites {} and all its indexes under ACCESS EXCLUSIVE",
-                column.data_type, self.data_type, self.column, self.table
+                "{} to {}: the change of {}'s type {takes} under ACCESS EXCLUSIVE",
+                column.data_type, self.data_type, self.column
             ),
             "leave `allow rewrites` out: then it is done online",
         )
@@ -388,7 +396,8 @@ mod tests {
         CREATE TABLE y (a int, b int, c int);
         CREATE INDEX y_both ON y (a, b);
         CREATE TABLE x (n int, u int UNIQUE DEFERRABLE, i int GENERATED ALWAYS AS IDENTITY, EXCLUDE (n WITH =));
-        CREATE INDEX ON t (lower(c))";
+        CREATE INDEX ON t (lower(c));
+        CREATE TABLE z (a text DEFAULT '1', i int DEFAULT 0)";
 
     #[test]
     fn in_place_and_back_where_that_is_in_place_too() {
@@ -414,6 +423,8 @@ mod tests {
         for sql in [
             "ALTER TABLE t ALTER id TYPE bigint",
             "ALTER TABLE t ALTER a TYPE varchar(9)",
+            "ALTER TABLE t ALTER c TYPE text",
+            "ALTER TABLE t ALTER d TYPE text",
             "ALTER TABLE t ALTER a TYPE text COLLATE \"C\"",
             "ALTER TABLE t ALTER b TYPE int USING (b)::int",
             "-- concertina:down a = upper(a)\nALTER TABLE t ALTER a TYPE text USING lower(a)",
@@ -470,13 +481,15 @@ mod tests {
             (
                 "ALTER TABLE y ALTER a TYPE bigint; ALTER TABLE y ALTER b TYPE bigint",
                 Code::SplitFile,
-                "index y_both has both",
+                "an index has both",
             ),
+            ("DROP INDEX y_both; ALTER TABLE y ALTER a TYPE bigint", Code::SplitFile, "index y_both"),
             ("ALTER TABLE x ALTER n TYPE bigint", Code::NotYet, "excludes"),
             ("ALTER TABLE x ALTER u TYPE bigint", Code::NotYet, "deferrable"),
             ("ALTER TABLE x ALTER i TYPE numeric", Code::WillFail, "22023"),
-            ("ALTER TABLE t ALTER c TYPE text", Code::NotYet, "t_lower_idx"),
-            ("ALTER TABLE t ALTER d TYPE text", Code::NotYet, "t_d_check"),
+            ("ALTER TABLE z ALTER a TYPE int USING a::int", Code::WillFail, "42804"),
+            ("ALTER TABLE z ALTER i TYPE mood USING 'happy'::mood", Code::NotYet, "default"),
+            ("ALTER TABLE x ALTER i TYPE bigint, ALTER i SET DEFAULT 3", Code::WillFail, "42601"),
             ("ALTER TABLE t ALTER x TYPE text", Code::WillFail, "42703"),
         ] {
             let (found, said) = refused(&catalog(SCHEMA), sql);

@@ -58,6 +58,14 @@ pub fn assigned(old: &str, new: &str) -> Assignment {
     }
 }
 
+/// Whether it is certain that PostgreSQL does not assign values of `old` to `new` by itself: texts have no cast to these but by their
+/// input functions, which take a cast or USING.
+pub fn never_assigned(old: &str, new: &str) -> bool {
+    let parsed = matches!(Family::of(new), Some(Family::Number(_) | Family::Time))
+        || matches!(base(new), "boolean" | "uuid" | "json" | "jsonb" | "inet" | "cidr" | "bytea");
+    Family::of(old) == Some(Family::Text) && parsed && !new.ends_with(']')
+}
+
 /// Whether a value that went from `old` to `new` is the same after the way back.
 pub fn comes_back(old: &str, new: &str) -> bool {
     match (Family::of(old), Family::of(new)) {

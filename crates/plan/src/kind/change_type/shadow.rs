@@ -4,7 +4,9 @@
 //! change places in one short transaction ([`super::swap`]), and from then on the trigger carries what is written back, so that
 //! undo loses nothing until contract, which drops the column that was there.
 
-use crate::catalog::{Column, Relation};
+use std::collections::BTreeSet;
+
+use crate::catalog::{Catalog, Column, Relation};
 use crate::ddl;
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::{Effect, fold};
@@ -52,7 +54,8 @@ impl<'a> Shadow<'a> {
         table: &'a Relation,
         column: &'a Column,
     ) -> Result<Self, Refusal> {
-        one_at_a_time(change, ctx, table)?;
+        change.default_fits(column)?;
+        nothing_goes_later(change, ctx)?;
         let content = format!("{} type of {}.{}", ctx.migration, change.table, change.column);
         let named =
             |head: &str| Ident::generated(&format!("concertina_{head}_{}", change.column.as_str()), &content);
@@ -119,6 +122,7 @@ impl<'a> Shadow<'a> {
             aside: &self.aside,
             out: &self.up,
             back: self.down.as_ref(),
+            default: self.change.default_after(self.column),
             build: Phase::Validate,
             phase: Phase::Switch,
         }
@@ -135,6 +139,7 @@ impl<'a> Shadow<'a> {
             aside: &self.second,
             out: down,
             back: None,
+            default: self.column.default.as_deref(),
             build: Phase::Switch,
             ..self.swap()
         };
@@ -416,37 +421,38 @@ fn retyped(table: &Relation, column: &Ident, data_type: &str) -> Vec<Column> {
     table.columns.iter().map(retype).collect()
 }
 
-/// Indexes are built before the switch, over the columns as they are then: one over a column that is itself a second one by now, of an
-/// earlier statement of the file, would hang on what goes.
-fn one_at_a_time(change: &ChangeType, ctx: &Ctx, table: &Relation) -> Result<(), Refusal> {
-    let now = ctx.physical.relation(&table.name);
-    let second = |name: &&Ident| {
-        **name != change.column && now.and_then(|now| now.column(name)).is_some_and(|column| column.new_here)
+/// What an earlier statement of the file drops at contract only would still hang on the column at the switch, and come back by undo
+/// while the column has its new type.
+fn nothing_goes_later(change: &ChangeType, ctx: &Ctx) -> Result<(), Refusal> {
+    let on = |column: &Option<Ident>| column.as_ref() == Some(&change.column);
+    let hangs_on = |catalog: &Catalog| -> BTreeSet<String> {
+        let tree = catalog.tree(&change.table);
+        let indexes =
+            tree.iter().flat_map(|table| &table.indexes).filter(|i| i.uses.contains(&change.column));
+        let constraints =
+            tree.iter().flat_map(|table| &table.constraints).filter(|c| c.columns.contains(&change.column));
+        let incoming = catalog.foreign_keys_to(&change.table, &change.column).into_iter();
+        let dependents = tree.iter().flat_map(|table| &table.dependents).filter(|d| on(&d.column));
+        indexes
+            .map(|index| format!("index {}", index.name))
+            .chain(constraints.map(|constraint| format!("constraint {}", constraint.name)))
+            .chain(incoming.map(|(child, key)| format!("foreign key {} of {}", key.name, child.name)))
+            .chain(dependents.map(|dependent| dependent.description.clone()))
+            .collect()
     };
-    let mut indexes = ctx.logical.tree(&table.name).into_iter().flat_map(|relation| &relation.indexes);
-    let shared = indexes.find_map(|index| {
-        let uses = index.uses.contains(&change.column);
-        index
-            .uses
-            .iter()
-            .find(second)
-            .filter(|_| uses)
-            .map(|other| (format!("index {} has both", index.name), other))
-    });
-    let read = || {
-        let mut read =
-            change.using.iter().flat_map(|using| &using.columns).map(|reference| &reference.column);
-        read.find(second).map(|other| ("USING reads it".to_owned(), other))
-    };
-    let Some((what, other)) = shared.or_else(read) else { return Ok(()) };
-    Err(Refusal::new(
-        Code::SplitFile,
-        format!(
-            "column {other} of {} is replaced by an earlier statement of this file, and {what}: {} cannot be replaced at the same time",
-            table.name, change.column
-        ),
-        "put this statement into a file of its own, and contract the one before it first",
-    ))
+    let (now, then) = (hangs_on(ctx.physical), hangs_on(ctx.logical));
+    match now.difference(&then).next() {
+        None => Ok(()),
+        Some(what) => Err(Refusal::new(
+            Code::SplitFile,
+            format!(
+                "{what} is dropped by an earlier statement, but only at contract: until then it hangs on {} of {}, which changes \
+                 places at the switch",
+                change.column, change.table
+            ),
+            "put this statement into a file of its own, and contract the one before it first",
+        )),
+    }
 }
 
 fn no_way_back(change: &ChangeType, old: &str) -> Refusal {

@@ -41,6 +41,8 @@ pub(super) struct Swap<'a> {
     pub(super) out: &'a Conversion,
     /// The one that keeps in step what goes; `None`: nothing does.
     pub(super) back: Option<&'a Conversion>,
+    /// The default from then on.
+    pub(super) default: Option<&'a str>,
     /// Phase of what is built beforehand.
     pub(super) build: Phase,
     /// Phase of the rest.
@@ -285,10 +287,11 @@ impl Swap<'_> {
     /// What was made on the column since, and so is not prepared on the standby, would be lost with it.
     fn foreseen(&self, ctx: &Ctx, indexes: &[IndexPair], constraints: &[ConstraintPair]) -> Step {
         let owned = ctx.logical.sequences_of_column(self.table, self.column);
-        let relations: Vec<String> = indexes
+        let relations: BTreeSet<String> = indexes
             .iter()
-            .map(|pair| regclass(&pair.table.sibling(pair.old.name.clone())))
-            .chain(owned.map(|sequence| regclass(&sequence.name)))
+            .map(|pair| pair.table.sibling(pair.old.name.clone()))
+            .chain(owned.map(|sequence| sequence.name.clone()))
+            .map(|name| regclass(&name))
             .chain(["NULL".to_owned()])
             .collect();
         let names: BTreeSet<String> = constraints
@@ -299,6 +302,7 @@ impl Swap<'_> {
             .chain(["NULL".to_owned()])
             .collect();
         let names: Vec<String> = names.into_iter().collect();
+        let relations: Vec<String> = relations.into_iter().collect();
         let but = format!(
             "AND (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid IN ({})) IS NOT TRUE \
              AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS c \
@@ -463,15 +467,18 @@ impl Script<'_> {
             };
             self.provides.extend([effect(to, Some(identity)), effect(from, None)]);
         }
-        if let Some(default) = &column.default {
+        let effect = |column: &Ident, default| Effect::Default {
+            table: table.clone(),
+            column: column.clone(),
+            default,
+        };
+        if column.default.is_some() {
             self.sql.push(ddl::column::drop_default(table, from));
+            self.provides.push(effect(from, None));
+        }
+        if let Some(default) = self.swap.default {
             self.sql.push(ddl::column::set_default(table, to, default));
-            let effect = |column: &Ident, default| Effect::Default {
-                table: table.clone(),
-                column: column.clone(),
-                default,
-            };
-            self.provides.extend([effect(from, None), effect(to, Some(default.clone()))]);
+            self.provides.push(effect(to, Some(default.to_owned())));
         }
     }
 

@@ -236,9 +236,11 @@ fn drop_in_partitions(catalog: &Catalog, table: &Name, column: &Ident) -> Vec<St
     if !catalog.server.version.not_null_not_valid() {
         return Vec::new();
     }
-    let bare = catalog.tree(table).into_iter().skip(1).filter(|partition| {
-        partition.column(column).is_some_and(|column| column.not_null.is_none())
-    });
+    let bare = catalog
+        .tree(table)
+        .into_iter()
+        .skip(1)
+        .filter(|partition| partition.column(column).is_some_and(|column| column.not_null.is_none()));
     bare.map(|partition| ddl::column::drop_not_null(&partition.name, column)).collect()
 }
 

@@ -9,7 +9,7 @@ use crate::catalog::{Generated, Identity};
 use crate::change::Change;
 use crate::diagnostic::Code;
 use crate::kind::add_column::AddColumn;
-use crate::kind::change_type::ChangeType;
+use crate::kind::change_type::{ChangeType, NewDefault};
 use crate::sql::analyse::{self, Scope};
 use crate::sql::expr::Expr;
 use crate::sql::ident::{Ident, Name};
@@ -42,6 +42,7 @@ pub(crate) fn change_type(
         using: using
             .zip(ast::node(def.raw_default.as_deref()))
             .map(|(word, node)| analyse::expr(tokens, word + 1..at.end, node, &lower.scope_of(table))),
+        default: NewDefault::Kept,
     }
 }
 

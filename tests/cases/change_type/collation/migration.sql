@@ -1,0 +1,1 @@
+ALTER TABLE words ALTER COLUMN "Wörd" TYPE text COLLATE "C";

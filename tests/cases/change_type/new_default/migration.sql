@@ -1,0 +1,5 @@
+ALTER TABLE ranks
+    ALTER COLUMN "Hot rank" TYPE float,
+    ALTER COLUMN "Hot rank" SET DEFAULT 0.1728,
+    ALTER COLUMN seen DROP DEFAULT,
+    ALTER COLUMN seen TYPE bigint;

@@ -1,1 +1,0 @@
-ALTER TABLE t ALTER a TYPE oid;
