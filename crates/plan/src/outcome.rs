@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use crate::catalog::{Catalog, Relation};
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::{Effect, fold};
+use crate::pg::firing::Firing;
 use crate::plan::Step;
 use crate::sql::ident::Name;
 
@@ -87,10 +88,10 @@ fn shape(relation: Option<&Relation>) -> BTreeSet<String> {
         format!("constraint {}{valid}", constraint.name)
     });
     let indexes = relation.indexes.iter().map(|index| format!("index {}", index.name));
-    let triggers = relation
-        .triggers
-        .iter()
-        .map(|trigger| format!("trigger {}, which {},", trigger.name, trigger.fires.when()));
+    let triggers = relation.triggers.iter().map(|trigger| match trigger.fires {
+        Firing::Origin => format!("trigger {}", trigger.name),
+        fires => format!("trigger {}, which {},", trigger.name, fires.when()),
+    });
     let policies = relation.policies.iter().map(|policy| format!("policy {}", policy.name));
     let rules = relation.rules.iter().map(|rule| format!("rule {}", rule.name));
     let switches =
