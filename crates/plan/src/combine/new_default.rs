@@ -101,13 +101,13 @@ fn dropped(statements: &[Statement], at: usize, of: &ChangeType) -> Option<(usiz
 /// The next SET DEFAULT after it, if it may come earlier.
 fn set(statements: &[Statement], at: usize, of: &ChangeType) -> Option<(usize, usize)> {
     let mut made = false;
-    for after in at + 1..statements.len() {
-        let changes = statements[after].changes.as_ref().ok()?;
+    for (after, statement) in statements.iter().enumerate().skip(at + 1) {
+        let changes = statement.changes.as_ref().ok()?;
         for (place, change) in changes.iter().enumerate() {
             match about(change, of) {
                 Some(NewDefault::Set(set)) => {
                     // It may need what was made between.
-                    let moves = free(&statements[after])
+                    let moves = free(statement)
                         && (!made || set.default.constant && !set.default.text.contains("::"));
                     return moves.then_some((after, place));
                 }
@@ -202,7 +202,7 @@ mod tests {
         let r#type = "ALTER TABLE t ALTER a TYPE text";
         for sql in [
             format!("{type}, ALTER a DROP DEFAULT, ALTER a SET DEFAULT 'x'"),
-            format!("ALTER TABLE t ALTER a SET DEFAULT 'x', ALTER a TYPE text, ALTER a DROP DEFAULT"),
+            "ALTER TABLE t ALTER a SET DEFAULT 'x', ALTER a TYPE text, ALTER a DROP DEFAULT".to_owned(),
             format!("{type}, ALTER a SET DEFAULT 'x'"),
             format!("ALTER TABLE t ALTER a DROP DEFAULT; {type}; ALTER TABLE t ALTER a SET DEFAULT 'x'"),
             format!(
