@@ -287,7 +287,7 @@ impl Swap<'_> {
     /// What was made on the column since, and so is not prepared on the standby, would be lost with it.
     fn foreseen(&self, ctx: &Ctx, indexes: &[IndexPair], constraints: &[ConstraintPair]) -> Step {
         let owned = ctx.logical.sequences_of_column(self.table, self.column);
-        let relations: BTreeSet<String> = indexes
+        let relations: Vec<String> = indexes
             .iter()
             .map(|pair| pair.table.sibling(pair.old.name.clone()))
             .chain(owned.map(|sequence| sequence.name.clone()))
@@ -302,7 +302,6 @@ impl Swap<'_> {
             .chain(["NULL".to_owned()])
             .collect();
         let names: Vec<String> = names.into_iter().collect();
-        let relations: Vec<String> = relations.into_iter().collect();
         let but = format!(
             "AND (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid IN ({})) IS NOT TRUE \
              AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS c \
