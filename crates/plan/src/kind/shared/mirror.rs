@@ -281,7 +281,7 @@ END",
     /// Source: `ExecInsertIndexTuples` in src/backend/executor/execIndexing.c: only the index named by ON CONFLICT is forgiving.
     ///
     /// What is left: upserts that saw the key and wait for the transaction that deletes it. They wait in the executor, after this
-    /// trigger, and go on together (9 of 15,000, 16 clients at 12 keys that are deleted all the time). A lock for keys that are there
+    /// trigger, and go on together (9 of 7,442 upserts, 16 clients at 12 keys that are deleted all the time). A lock for keys that are there
     /// would close it and deadlock whoever locks a row, or deletes it, before upserting it, which is more often done.
     fn turns(&self) -> String {
         self.keys.iter().map(|key| self.turn(key)).collect()
