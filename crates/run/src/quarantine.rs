@@ -93,10 +93,12 @@ fn places(plan: &Plan) -> impl Iterator<Item = &Quarantined> {
     plan.steps.iter().filter_map(|step| step.quarantines.as_ref())
 }
 
-/// While the function is there, what it computes is needed.
+/// While the function and the column are there, what the one computes for the other is needed. The function comes first and goes last.
 async fn counts(client: &Client, place: &Quarantined) -> Result<bool, Error> {
-    let sql = "SELECT pg_catalog.to_regproc($1) IS NOT NULL";
-    let there = client.query_one(sql, &[&place.attempt.to_string()]).await;
+    let sql = "SELECT pg_catalog.to_regproc($1) IS NOT NULL AND EXISTS (SELECT FROM pg_catalog.pg_attribute \
+               WHERE attrelid = pg_catalog.to_regclass($2) AND attname = $3 AND NOT attisdropped)";
+    let (attempt, table) = (place.attempt.to_string(), place.table.to_string());
+    let there = client.query_one(sql, &[&attempt, &table, &place.target.as_str()]).await;
     Ok(there.doing("look for rows in quarantine")?.get(0))
 }
 

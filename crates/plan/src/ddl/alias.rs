@@ -1,6 +1,7 @@
 //! A view that stands for a relation: under another name, or with another name for one of its columns.
 
 use crate::catalog::Column;
+use crate::ddl::dynamic::each;
 use crate::sql::ident::{Ident, Name, list, literal};
 
 /// A second name for a column.
@@ -117,21 +118,4 @@ fn held(view: &Name, of: &Name) -> String {
 
 fn regclass(name: &Name) -> String {
     format!("{}::regclass", literal(&name.to_string()))
-}
-
-/// Runs each statement that a query returns.
-fn each(query: &str) -> String {
-    let body = format!(
-        "DECLARE
-    command text;
-BEGIN
-    FOR command IN
-        {query}
-    LOOP
-        EXECUTE command;
-    END LOOP;
-END"
-    );
-    let quote = super::trigger::quote(&body);
-    format!("DO {quote}\n{body}\n{quote}")
 }

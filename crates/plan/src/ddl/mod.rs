@@ -4,6 +4,8 @@ pub(crate) mod alias;
 pub(crate) mod archive;
 pub(crate) mod column;
 pub(crate) mod constraint;
+pub(crate) mod dynamic;
+pub(crate) mod heir;
 pub(crate) mod index;
 pub(crate) mod moved;
 pub(crate) mod partition;

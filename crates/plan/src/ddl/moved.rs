@@ -1,6 +1,7 @@
 //! Statements that move an object into the archive schema and back. Every object gets a name of its own there, because two of one
 //! name may be dropped one after the other.
 
+use crate::ddl::dynamic::block;
 use crate::sql::ident::{Ident, Name};
 
 /// Where archived objects lie.
@@ -31,7 +32,7 @@ BEGIN
 END",
         crate::sql::ident::literal(&table.to_string()),
     );
-    anonymous(&body)
+    block(&body)
 }
 
 /// Drops a table's extended statistics, which would stay in the table's old schema.
@@ -49,10 +50,5 @@ BEGIN
 END",
         crate::sql::ident::literal(&table.to_string()),
     );
-    anonymous(&body)
-}
-
-fn anonymous(body: &str) -> String {
-    let quote = super::trigger::quote(body);
-    format!("DO {quote}\n{body}\n{quote}")
+    block(&body)
 }

@@ -12,6 +12,7 @@ use crate::catalog::{
     Sequence,
 };
 use crate::ddl;
+use crate::ddl::heir::{self, Heir};
 use crate::diagnostic::{Code, Refusal};
 use crate::effect::{Effect, fold};
 use crate::kind::Ctx;
@@ -336,6 +337,7 @@ impl Swap<'_> {
     ) -> Step {
         let mut script = Script { swap: self, met, sql: Vec::new(), provides: Vec::new() };
         script.out();
+        script.take_over(indexes, constraints);
         for pair in constraints {
             script.drop_constraint(&pair.table, &pair.old.name);
         }
@@ -431,6 +433,26 @@ impl Script<'_> {
         self.provides.extend(back.appears());
     }
 
+    /// What is said of those that go, as long as they are there.
+    fn take_over(&mut self, indexes: &[IndexPair], constraints: &[ConstraintPair]) {
+        let of_index = indexes.iter().map(|IndexPair { table, old, twin, .. }| Heir {
+            table,
+            from: &old.name,
+            to: &twin.name,
+        });
+        let of_constraint = constraints.iter().map(|ConstraintPair { table, old, twin }| Heir {
+            table,
+            from: &old.name,
+            to: &twin.name,
+        });
+        self.sql.extend(heir::take_over(
+            &of_index.collect::<Vec<_>>(),
+            &of_constraint.collect::<Vec<_>>(),
+        ));
+        let keys = indexes.iter().filter_map(|pair| Some((&pair.table, pair.old.constraint.as_ref()?)));
+        self.sql.extend(keys.map(|(table, name)| heir::keep_comment(table, name)));
+    }
+
     fn drop_constraint(&mut self, table: &Name, constraint: &Ident) {
         self.sql.push(ddl::constraint::drop_if_exists(table, constraint));
         self.provides.push(Effect::ConstraintGone { table: table.clone(), constraint: constraint.clone() });
@@ -518,6 +540,7 @@ impl Script<'_> {
                 };
                 let using = ddl::constraint::using_index(Sort::of(&key).sql(), &pair.twin.name, "");
                 self.sql.push(ddl::constraint::add(table, name, &using));
+                self.sql.push(heir::give_comment(table, name));
                 self.provides.push(Effect::Index { table: table.clone(), index: pair.old.clone() });
                 self.provides.push(Effect::Constraint { table: table.clone(), constraint: key });
             }

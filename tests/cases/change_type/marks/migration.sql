@@ -1,0 +1,1 @@
+ALTER TABLE "Marked" ALTER COLUMN "No" TYPE bigint;
