@@ -87,7 +87,7 @@ async fn what_earlier_versions_began_is_finished() {
             };
             let found: i32 =
                 client.query_one("SELECT version FROM concertina.meta", &[]).await.unwrap().get(0);
-            assert_eq!(found, 3, "{name}");
+            assert_eq!(found, 4, "{name}");
             compare::picture(&database, &[])
                 .await
                 .unwrap()

@@ -24,7 +24,8 @@ pub(crate) fn take_over(indexes: &[Heir], constraints: &[Heir]) -> Option<String
         let heirs: Vec<String> = indexes
             .iter()
             .map(|heir| {
-                let [from, to] = [heir.from, heir.to].map(|index| regclass(&heir.table.sibling(index.clone())));
+                let [from, to] =
+                    [heir.from, heir.to].map(|index| regclass(&heir.table.sibling(index.clone())));
                 format!("({}, {from}, {to})", regclass(heir.table))
             })
             .collect();

@@ -445,10 +445,7 @@ impl Script<'_> {
             from: &old.name,
             to: &twin.name,
         });
-        self.sql.extend(heir::take_over(
-            &of_index.collect::<Vec<_>>(),
-            &of_constraint.collect::<Vec<_>>(),
-        ));
+        self.sql.extend(heir::take_over(&of_index.collect::<Vec<_>>(), &of_constraint.collect::<Vec<_>>()));
         let keys = indexes.iter().filter_map(|pair| Some((&pair.table, pair.old.constraint.as_ref()?)));
         self.sql.extend(keys.map(|(table, name)| heir::keep_comment(table, name)));
     }
