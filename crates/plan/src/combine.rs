@@ -17,7 +17,6 @@ mod silent;
 use crate::change::{Change, Statement};
 use crate::kind::add_column::{AddColumn, Derived};
 use crate::kind::update_table::UpdateTable;
-use crate::sql::directive::Directives;
 use crate::sql::expr::{Expr, NullWhen};
 use crate::sql::ident::{Ident, Name};
 
@@ -67,7 +66,7 @@ fn absorb(statements: &mut [Statement], (at, place): (usize, usize), add: &mut A
         let (before, after) = statements.split_at_mut(next + 1);
         let Some(statement) = before.last_mut() else { break };
         // A directive belongs to its statement, and would lose it.
-        let free = statement.directives == Directives::default();
+        let free = statement.directives.is_empty();
         let Ok(changes) = &mut statement.changes else { break };
         let mut kept = Vec::with_capacity(changes.len());
         for change in changes.drain(..) {

@@ -5,7 +5,7 @@
 //! the application, and then the entry is void. Entries go only with their migration: a writer who finds one that is there writes none.
 
 use concertina_plan::plan::{Blocks, Plan, Quarantined};
-use concertina_plan::sql::ident::literal;
+use concertina_plan::sql::ident::{Ident, literal};
 use serde::Serialize;
 use tokio_postgres::Client;
 
@@ -163,21 +163,22 @@ fn tried(place: &Quarantined) -> String {
     format!("{}({})", place.attempt, sources.join(", "))
 }
 
-/// The row is the entry's. Without a key the entry is of every row.
+/// The row is that of entry `q`. Without a key the entry is of every row.
 fn same(place: &Quarantined) -> String {
-    let parts = place.key.iter().enumerate().map(|(at, (column, data_type))| {
-        format!("concertina_row.{column} = (q.key[{}])::{data_type}", at + 1)
-    });
-    let parts: Vec<String> = parts.collect();
-    if parts.is_empty() { "true".to_owned() } else { parts.join(" AND ") }
+    if place.key.is_empty() { "true".to_owned() } else { keyed(place, |at| format!("(q.key[{}])", at + 1)) }
 }
 
 /// The row is this entry's.
 fn this(place: &Quarantined, entry: &Entry) -> String {
-    let parts = place.key.iter().zip(&entry.key).map(|((column, data_type), (_, value))| {
-        format!("concertina_row.{column} = {}::{data_type}", literal(value))
-    });
-    parts.collect::<Vec<_>>().join(" AND ")
+    keyed(place, |at| entry.key.get(at).map_or_else(|| "NULL".to_owned(), |(_, value)| literal(value)))
+}
+
+/// The row's key is these texts.
+fn keyed(place: &Quarantined, text: impl Fn(usize) -> String) -> String {
+    let part = |(at, (column, data_type)): (usize, &(Ident, String))| {
+        format!("concertina_row.{column} = {}::{data_type}", text(at))
+    };
+    place.key.iter().enumerate().map(part).collect::<Vec<_>>().join(" AND ")
 }
 
 /// Entries by column.

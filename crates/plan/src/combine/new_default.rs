@@ -11,7 +11,6 @@
 
 use crate::change::{Change, Statement};
 use crate::kind::change_type::{ChangeType, NewDefault};
-use crate::sql::directive::Directives;
 use crate::sql::ident::{Ident, Name};
 
 /// Gives every change of type the default that its file says.
@@ -122,7 +121,7 @@ fn set(statements: &[Statement], at: usize, of: &ChangeType) -> Option<(usize, u
 
 /// A directive belongs to its statement, and would lose it.
 fn free(statement: &Statement) -> bool {
-    statement.directives == Directives::default()
+    statement.directives.is_empty()
 }
 
 /// What an expression may call, or what may be another thing under a name that it has.

@@ -85,7 +85,7 @@ fn groups(statements: &[Statement]) -> Vec<Group> {
 /// A directive belongs to its statement, and would lose it; only `allow` can move along.
 fn free(statement: &Statement) -> bool {
     let others = Directives { allow: Vec::new(), used: Vec::new(), ..statement.directives.clone() };
-    others == Directives::default() && statement.absorbed.is_empty()
+    others.is_empty() && statement.absorbed.is_empty()
 }
 
 impl Group {

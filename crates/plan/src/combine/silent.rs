@@ -6,7 +6,6 @@
 use crate::change::{Change, Statement};
 use crate::kind::enable_trigger::EnableTrigger;
 use crate::pg::firing::Firing;
-use crate::sql::directive::Directives;
 
 /// Takes both out of each pair.
 pub(super) fn combine(statements: &mut [Statement]) {
@@ -46,7 +45,7 @@ fn end(statements: &[Statement], from: usize) -> Option<usize> {
 fn alone(statement: &Statement) -> Option<&EnableTrigger> {
     match statement.changes.as_deref() {
         Ok([Change::EnableTrigger(change)])
-            if statement.directives == Directives::default() && statement.absorbed.is_empty() =>
+            if statement.directives.is_empty() && statement.absorbed.is_empty() =>
         {
             Some(change)
         }

@@ -1,8 +1,8 @@
 //! A view that stands for a relation: under another name, or with another name for one of its columns.
 
 use crate::catalog::Column;
-use crate::ddl::dynamic::each;
-use crate::sql::ident::{Ident, Name, list, literal};
+use crate::ddl::dynamic::{each, regclass};
+use crate::sql::ident::{Ident, Name, list};
 
 /// A second name for a column.
 #[derive(Clone, Copy, Debug)]
@@ -114,8 +114,4 @@ fn held(view: &Name, of: &Name) -> String {
             "a.attacl"
         )
     )
-}
-
-fn regclass(name: &Name) -> String {
-    format!("{}::regclass", literal(&name.to_string()))
 }

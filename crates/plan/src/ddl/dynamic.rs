@@ -1,5 +1,12 @@
 //! Statements that are put together on the server, from what is in its catalogs at that moment.
 
+use crate::sql::ident::{Name, literal};
+
+/// The oid of a relation that is there, in such a statement.
+pub(crate) fn regclass(name: &Name) -> String {
+    format!("{}::regclass", literal(&name.to_string()))
+}
+
 /// An anonymous block of PL/pgSQL.
 pub(crate) fn block(body: &str) -> String {
     let quote = super::trigger::quote(body);

@@ -3,7 +3,7 @@
 //! ALTER TYPE builds indexes and constraints anew and keeps all of it.
 //! Source: `RememberIndexForRebuilding`, `RebuildConstraintComment` in src/backend/commands/tablecmds.c.
 
-use crate::ddl::dynamic::each;
+use crate::ddl::dynamic::{each, regclass};
 use crate::sql::ident::{Ident, Name, literal};
 
 /// One that takes another's place.
@@ -88,8 +88,4 @@ pub(crate) fn give_comment(table: &Name, constraint: &Ident) -> String {
 fn setting(table: &Name, constraint: &Ident) -> String {
     let name = Ident::generated("comment", &format!("{table} {constraint}"));
     literal(&format!("concertina.{}", name.as_str()))
-}
-
-fn regclass(name: &Name) -> String {
-    format!("{}::regclass", literal(&name.to_string()))
 }

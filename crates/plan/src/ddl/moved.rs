@@ -1,7 +1,7 @@
 //! Statements that move an object into the archive schema and back. Every object gets a name of its own there, because two of one
 //! name may be dropped one after the other.
 
-use crate::ddl::dynamic::block;
+use crate::ddl::dynamic::{block, regclass};
 use crate::sql::ident::{Ident, Name};
 
 /// Where archived objects lie.
@@ -25,12 +25,12 @@ BEGIN
     FOR publication IN
         SELECT p.pubname FROM pg_catalog.pg_publication_rel AS r
         JOIN pg_catalog.pg_publication AS p ON p.oid = r.prpubid
-        WHERE r.prrelid = {}::regclass
+        WHERE r.prrelid = {}
     LOOP
-        EXECUTE format('ALTER PUBLICATION %I DROP TABLE %s', publication, {0}::regclass);
+        EXECUTE format('ALTER PUBLICATION %I DROP TABLE %s', publication, {0});
     END LOOP;
 END",
-        crate::sql::ident::literal(&table.to_string()),
+        regclass(table),
     );
     block(&body)
 }
@@ -43,12 +43,12 @@ BEGIN
     FOR statistics IN
         SELECT format('%I.%I', n.nspname, s.stxname) FROM pg_catalog.pg_statistic_ext AS s
         JOIN pg_catalog.pg_namespace AS n ON n.oid = s.stxnamespace
-        WHERE s.stxrelid = {}::regclass
+        WHERE s.stxrelid = {}
     LOOP
         EXECUTE 'DROP STATISTICS ' || statistics;
     END LOOP;
 END",
-        crate::sql::ident::literal(&table.to_string()),
+        regclass(table),
     );
     block(&body)
 }

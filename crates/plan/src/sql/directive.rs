@@ -32,6 +32,11 @@ pub struct Directives {
 }
 
 impl Directives {
+    /// Whether nothing is said above the statement.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Whether a refusal of this code was allowed.
     pub fn allows(&self, code: Code) -> bool {
         self.allow.iter().any(|(allowed, _)| *allowed == code)

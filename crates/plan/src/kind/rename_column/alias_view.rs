@@ -107,7 +107,7 @@ impl<'a> AliasView<'a> {
         .requires(Need::Column(name.clone(), self.rename.column.clone()))
         .requires(Need::NoRelation(hidden.clone()))
         .undone_by(vec![gone]);
-        step.provides = self.hidden_effects(self.table);
+        step.provides = self.hidden_effects();
         step
     }
 
@@ -137,7 +137,7 @@ impl<'a> AliasView<'a> {
         )
         .locks(tree::locks(ctx.logical, name, LockMode::AccessExclusive))
         .provides(renamed(&rename.to, &rename.column, name));
-        back.provides.extend(self.hidden_effects(self.table));
+        back.provides.extend(self.hidden_effects());
         // Who uses a view locks it before what it reads, so the view goes first; its privileges have been given on by then.
         Step::transaction(
             Phase::Contract,
@@ -173,10 +173,10 @@ impl<'a> AliasView<'a> {
         sql
     }
 
-    fn hidden_effects(&self, relation: &Relation) -> Vec<Effect> {
+    fn hidden_effects(&self) -> Vec<Effect> {
         let (name, hidden) = (&self.table.name, &self.hidden);
         let renamed = Effect::RelationRenamed { from: name.clone(), to: hidden.clone() };
-        let view = stand_in::effects(name, hidden, relation, Some(self.second()));
+        let view = stand_in::effects(name, hidden, self.table, Some(self.second()));
         std::iter::once(renamed).chain(view).collect()
     }
 
